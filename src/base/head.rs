@@ -1,0 +1,82 @@
+use std::net::IpAddr;
+
+use http::HeaderMap;
+
+/// How the client reached us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
+}
+
+/// A borrowed view of a request's head: what every phase decides over, whoever parsed it.
+///
+/// `path` is the canonical path (see [`super::canonical_path`]); what is matched, keyed and forwarded
+/// is this one spelling.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// As sent; methods are case-sensitive.
+    pub method: &'a str,
+    /// The authority's host without its port, as sent. Empty for HTTP/1.0 without `Host`.
+    pub host: &'a str,
+    /// Starts with `/`; no query.
+    pub path: &'a str,
+    /// Without its `?`; `None` when there was none.
+    pub query: Option<&'a str>,
+    pub fields: Fields<'a>,
+    /// The peer's address.
+    pub client: IpAddr,
+    pub scheme: Scheme,
+}
+
+/// The header fields of a [`Head`].
+#[derive(Clone, Copy, Debug)]
+pub enum Fields<'a> {
+    /// As Pingora parsed them.
+    Map(&'a HeaderMap),
+    /// As a list in the order of the wire; names in any case.
+    List(&'a [(&'a str, &'a [u8])]),
+}
+
+impl<'a> Fields<'a> {
+    /// The first value of `name` (lower case), as bytes.
+    pub fn get(&self, name: &str) -> Option<&'a [u8]> {
+        match self {
+            Fields::Map(map) => map.get(name).map(http::HeaderValue::as_bytes),
+            Fields::List(list) => list.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| *v),
+        }
+    }
+
+    /// The first value of `name` (lower case) if it is visible text.
+    pub fn text(&self, name: &str) -> Option<&'a str> {
+        self.get(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// Calls `each` with every value of `name` (lower case), in order.
+    pub fn for_each(&self, name: &str, mut each: impl FnMut(&'a [u8])) {
+        match self {
+            Fields::Map(map) => map.get_all(name).iter().for_each(|value| each(value.as_bytes())),
+            Fields::List(list) => {
+                list.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).for_each(|(_, value)| each(value));
+            }
+        }
+    }
+
+    /// Whether any value of the list field `name` holds the token `token`, in any case.
+    pub fn has_token(&self, name: &str, token: &str) -> bool {
+        let mut found = false;
+        self.for_each(name, |value| {
+            found |= value.split(|b| *b == b',').any(|part| part.trim_ascii().eq_ignore_ascii_case(token.as_bytes()));
+        });
+        found
+    }
+}

@@ -1,0 +1,18 @@
+//! The words that all rooms share: time, units, one borrowed view of a request, and the closed list of refusals.
+//!
+//! Promises: nothing here knows a configuration, a socket or a phase; no item allocates unless its docs say so.
+
+mod clock;
+mod head;
+mod ids;
+mod path;
+mod refusal;
+mod request_id;
+pub mod units;
+
+pub use clock::{Clock, Now};
+pub use head::{Fields, Head, Scheme};
+pub use ids::{RouteId, StageId, StageName, Variant};
+pub use path::{PathFault, canonical_path};
+pub use refusal::{Answer, Blame, LogDetail, RateFacts, Refusal};
+pub use request_id::RequestId;

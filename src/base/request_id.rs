@@ -1,0 +1,83 @@
+use std::fmt;
+
+/// The name under which a request is known in its answer, in logs and at the back end.
+///
+/// Taken from the client's `x-request-id` when that is well-formed, else a UUIDv7 (RFC 9562 section 5.7).
+/// Held inline: making one allocates nothing.
+#[derive(Clone, Copy)]
+pub struct RequestId {
+    text: [u8; RequestId::MAX_LEN],
+    len: u8,
+}
+
+impl RequestId {
+    /// A longer id from a client is replaced.
+    pub const MAX_LEN: usize = 64;
+
+    /// The client's id if it has 8 to 64 letters, digits, `-`, `_`, `.` or `:`.
+    pub fn from_client(value: &[u8]) -> Option<RequestId> {
+        let is_well_formed = (8..=Self::MAX_LEN).contains(&value.len())
+            && value.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(b));
+        is_well_formed.then(|| {
+            let mut text = [0; Self::MAX_LEN];
+            text[..value.len()].copy_from_slice(value);
+            RequestId { text, len: value.len() as u8 }
+        })
+    }
+
+    /// A new UUIDv7 for a request that arrived at `unix_ms`, with random bits from `random`.
+    pub fn generate(unix_ms: u64, random: u128) -> RequestId {
+        const VERSION: u128 = 0x7 << 76;
+        const VARIANT: u128 = 0b10 << 62;
+        const RANDOM_BITS: u128 = (0xfff << 64) | ((1 << 62) - 1);
+        let bits = (u128::from(unix_ms) << 80) | VERSION | VARIANT | (random & RANDOM_BITS);
+        let mut text = [0; Self::MAX_LEN];
+        let mut at = 0;
+        for nibble in 0..32 {
+            if matches!(nibble, 8 | 12 | 16 | 20) {
+                text[at] = b'-';
+                at += 1;
+            }
+            text[at] = b"0123456789abcdef"[(bits >> (124 - 4 * nibble)) as usize & 0xf];
+            at += 1;
+        }
+        RequestId { text, len: at as u8 }
+    }
+
+    pub fn as_str(&self) -> &str {
+        // Only ASCII is ever written into `text`.
+        std::str::from_utf8(&self.text[..usize::from(self.len)]).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generated_id_is_a_uuid_of_version_7_that_sorts_by_time() {
+        let id = RequestId::generate(0x0190_0000_0001, u128::MAX);
+        assert_eq!(id.as_str(), "01900000-0001-7fff-bfff-ffffffffffff");
+        assert!(RequestId::generate(1, u128::MAX).as_str() < RequestId::generate(2, 0).as_str());
+    }
+
+    #[test]
+    fn only_a_well_formed_id_of_the_client_is_kept() {
+        assert!(RequestId::from_client(b"req-2024.01:7").is_some_and(|id| id.as_str() == "req-2024.01:7"));
+        for bad in [&b"short"[..], b"has a space in it", b"line\r\nbreak", &[b'a'; 65]] {
+            assert!(RequestId::from_client(bad).is_none());
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What the operator wrote: TOML files → plain typed values that remember where they were written.
+//!
+//! In: a main file, what it includes, the environment for `${env:…}` and files for `${file:…}`.
+//! Out: a [`Config`], or every fault of every file at once.
+//! Promises: unknown keys are refused with the nearest known one; a bare number is no duration; a secret is
+//! never echoed. Values are checked here by themselves; what they mean together is checked where they are
+//! compiled, with the [`Span`]s kept here. The types stop at `compile`: no phase reads them.
+//! Cost: a file of ten thousand routes is read in some tens of milliseconds.
+
+mod admin;
+mod api;
+mod api_key;
+mod cache;
+mod domain;
+mod fault;
+mod integration;
+mod limits;
+mod route;
+mod server;
+mod source;
+mod stage;
+mod state;
+mod telemetry;
+mod throttle;
+mod usage_plan;
+
+pub use admin::Admin;
+pub use api::{Api, ErrorStyle};
+pub use api_key::{ApiKey, KeyDigest};
+pub use cache::{Invalidation, KeyPart, OnUnauthorized, RouteCache, StageCache};
+pub use domain::{Domain, Mapping};
+pub use fault::Fault;
+pub use integration::{
+    Balance, Ejection, HealthCheck, HttpIntegration, Integration, IntegrationKind, MockAnswer, ParameterMapping,
+    ParameterSource, ParameterTarget, Target, UpstreamTls,
+};
+pub use limits::Limits;
+pub use route::{Method, Route};
+pub use server::{Listen, ListenTls, Server};
+pub use source::{Located, Sources, Span};
+pub use stage::{Canary, Stage, Sticky};
+pub use state::State;
+pub use telemetry::{AccessLog, LogDestination, LogFormat, Telemetry};
+pub use throttle::Throttle;
+pub use usage_plan::{Period, Quota, UsagePlan};
+
+use indexmap::IndexMap;
+
+/// Everything that a main file and what it includes say. Maps keep the order in which things were written.
+#[derive(Debug)]
+pub struct Config {
+    pub server: Server,
+    pub admin: Admin,
+    pub state: State,
+    pub telemetry: Telemetry,
+    pub apis: IndexMap<String, Api>,
+    pub usage_plans: IndexMap<String, UsagePlan>,
+    pub api_keys: IndexMap<String, ApiKey>,
+    pub domains: IndexMap<String, Domain>,
+    /// The texts that the spans point into.
+    pub sources: Sources,
+}
