@@ -21,6 +21,8 @@ pub(super) struct Endpoint {
     host: Box<str>,
     port: u16,
     weight: u32,
+    /// Whether `host` is a name, not an address.
+    is_name: bool,
     /// Empty until a name was resolved.
     addresses: ArcSwap<Vec<SocketAddr>>,
     next_address: AtomicUsize,
@@ -61,6 +63,7 @@ impl Endpoint {
             host: host.into(),
             port,
             weight: weight.max(1),
+            is_name: literal.is_err(),
             addresses: ArcSwap::from_pointee(literal.into_iter().collect()),
             next_address: AtomicUsize::new(0),
             lookup: Mutex::default(),
@@ -121,7 +124,7 @@ impl Endpoint {
 
     /// Whether it is a name that was resolved once, so that it should be followed.
     pub(super) fn is_followed_name(&self) -> bool {
-        self.host.parse::<IpAddr>().is_err() && !self.addresses.load().is_empty()
+        self.is_name && !self.addresses.load().is_empty()
     }
 
     fn set_addresses(&self, mut found: Vec<SocketAddr>) {

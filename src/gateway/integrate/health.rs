@@ -17,7 +17,7 @@ use crate::base::{Clock, Now};
 use crate::config::HealthCheck;
 
 /// How often the background looks whether something is due.
-const TICK: Duration = Duration::from_millis(250);
+const TICK: Duration = Duration::from_millis(500);
 
 /// How often the names of back ends are resolved anew.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
@@ -58,7 +58,7 @@ impl Pools {
             if pool.key.health.is_some() && begin(&pool.health_due_ns, now) {
                 due.push((pool.clone(), Chore::CheckHealth));
             }
-            if begin(&pool.refresh_due_ns, now) {
+            if pool.endpoints.iter().any(Endpoint::is_followed_name) && begin(&pool.refresh_due_ns, now) {
                 due.push((pool, Chore::RefreshNames));
             }
         }

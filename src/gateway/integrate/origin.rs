@@ -83,7 +83,7 @@ async fn serve(
 
 async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, replies: &[Reply], heads: &Sender<String>) {
     for reply in replies {
-        let Some(head) = read_head(&mut stream).await else { return };
+        let Some(head) = read_request(&mut stream).await else { return };
         // The test may be over already.
         let _ = heads.send(head);
         match reply {
@@ -97,10 +97,14 @@ async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, replies: &[Re
     let _ = stream.shutdown().await;
 }
 
-async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
+/// Reads a head and the body that it announces, so that closing resets nothing. Returns the head.
+async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
     }
-    String::from_utf8(head).ok()
+    let head = String::from_utf8(head).ok()?;
+    let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).map_or(Ok(0), str::parse).ok()?;
+    stream.read_exact(&mut vec![0; length]).await.ok()?;
+    Some(head)
 }
