@@ -5,6 +5,7 @@
 mod clock;
 mod head;
 mod ids;
+mod nearest;
 mod path;
 mod refusal;
 mod request_id;
@@ -13,6 +14,7 @@ pub mod units;
 pub use clock::{Clock, Now};
 pub use head::{Fields, Head, Scheme};
 pub use ids::{RouteId, StageId, StageName, Variant};
+pub use nearest::nearest;
 pub use path::{PathFault, canonical_path};
 pub use refusal::{Answer, Blame, LogDetail, RateFacts, Refusal};
 pub use request_id::RequestId;

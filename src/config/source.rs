@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 use std::fmt;
-use std::ops::{Deref, Range};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -151,21 +151,6 @@ impl<'a> Lines<'a> {
         let before = self.text.get(start..offset).unwrap_or(text);
         Line { number: index + 1, column: before.chars().count() + 1, text: text.trim_end_matches('\r'), start }
     }
-}
-
-/// Overwrites ranges of a text with `*`, byte for byte, so that spans stay where they are.
-pub(super) fn conceal(text: String, ranges: &[Range<usize>]) -> String {
-    if ranges.is_empty() {
-        return text;
-    }
-    let mut bytes = text.into_bytes();
-    for range in ranges {
-        if let Some(secret) = bytes.get_mut(range.clone()) {
-            secret.iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'*');
-        }
-    }
-    // The ranges are whole strings of the text, so what remains is text.
-    String::from_utf8(bytes).unwrap_or_default()
 }
 
 #[cfg(test)]

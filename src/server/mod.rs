@@ -1,1 +1,34 @@
+//! Runs the gateway: sockets, threads, background tasks, signals, drain.
+//!
+//! In: a configuration file. Out: an exit code, after every request in flight has ended or had its time.
+//! Promises: every socket is bound before anything is served, and what cannot be honoured is one clear line, not a
+//! panic; a reload that fails changes nothing; after SIGTERM nothing new is accepted, what is in flight may finish
+//! for `server.drain`, counters and logs are written. Tasks are spawned here and nowhere above.
+//! Cost: one thread per core for the data plane, one for the admin listener, one for the background.
 
+mod background;
+mod connection;
+mod listen;
+mod run;
+mod signals;
+mod worker;
+
+pub use run::{RunError, run};
+
+/// Why the gateway did not start: one sentence, and what to try.
+#[derive(Debug)]
+pub struct StartError(String);
+
+impl StartError {
+    pub fn new(why: impl Into<String>) -> StartError {
+        StartError(why.into())
+    }
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StartError {}

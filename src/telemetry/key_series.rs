@@ -11,6 +11,7 @@ use crate::base::Refusal;
 const OTHER_KEY: &str = "other";
 
 /// The series of one API key in one usage plan: made empty with the configuration, opened at the first request.
+#[derive(Debug)]
 pub struct KeySeries {
     plan: Arc<str>,
     key: Arc<str>,

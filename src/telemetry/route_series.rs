@@ -19,6 +19,7 @@ const COMMON: [u16; 20] =
 /// The series of one route in one variant of a stage: compiled with the route, opened when it is first called.
 ///
 /// A route that nobody calls has no series. A call with a common status looks no label up.
+#[derive(Debug)]
 pub struct RouteSeries {
     api: Arc<str>,
     stage: Arc<str>,
@@ -28,6 +29,7 @@ pub struct RouteSeries {
 }
 
 /// The series of one method of a route.
+#[derive(Debug)]
 struct MethodSeries {
     requests: [OnceLock<IntCounter>; COMMON.len()],
     duration: Histogram,

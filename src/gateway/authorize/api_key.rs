@@ -47,7 +47,7 @@ impl<G> Key<G> {
 /// Every API key, by the SHA-256 of its value.
 #[derive(Debug)]
 pub struct Keys<G> {
-    by_digest: HashMap<KeyDigest, Key<G>, BuildHasherDefault<DigestHasher>>,
+    by_digest: HashMap<KeyDigest, Arc<Key<G>>, BuildHasherDefault<DigestHasher>>,
 }
 
 impl<G> Default for Keys<G> {
@@ -66,25 +66,25 @@ impl<G> Keys<G> {
         match self.by_digest.entry(digest) {
             std::collections::hash_map::Entry::Occupied(_) => Some(key),
             std::collections::hash_map::Entry::Vacant(place) => {
-                place.insert(key);
+                place.insert(Arc::new(key));
                 None
             }
         }
     }
 
     /// The key with this value.
-    pub fn find(&self, value: &[u8]) -> Option<&Key<G>> {
+    pub fn find(&self, value: &[u8]) -> Option<&Arc<Key<G>>> {
         if value.len() > VALUE_BYTES_MAX {
             return None;
         }
         self.by_digest.get(&digest_of(value))
     }
 
-    pub fn get(&self, digest: &KeyDigest) -> Option<&Key<G>> {
+    pub fn get(&self, digest: &KeyDigest) -> Option<&Arc<Key<G>>> {
         self.by_digest.get(digest)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&KeyDigest, &Key<G>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&KeyDigest, &Arc<Key<G>>)> {
         self.by_digest.iter()
     }
 }

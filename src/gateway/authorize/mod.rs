@@ -11,6 +11,8 @@ mod api_key;
 
 pub use api_key::{Key, Keys};
 
+use std::sync::Arc;
+
 use crate::base::{Answer, Head, Refusal, StageId};
 
 /// The field that carries an API key.
@@ -28,7 +30,7 @@ pub enum Policy {
 /// Who calls, and what it holds for this stage.
 #[derive(Debug)]
 pub struct Caller<'s, G> {
-    member: Option<(&'s Key<G>, &'s G)>,
+    member: Option<(&'s Arc<Key<G>>, &'s G)>,
 }
 
 // Two references, whatever `G` is.
@@ -41,8 +43,8 @@ impl<G> Clone for Caller<'_, G> {
 impl<G> Copy for Caller<'_, G> {}
 
 impl<'s, G> Caller<'s, G> {
-    /// The name of the API key, if the route asked for one.
-    pub fn key(&self) -> Option<&'s Key<G>> {
+    /// The API key, if the route asked for one.
+    pub fn key(&self) -> Option<&'s Arc<Key<G>>> {
         self.member.map(|(key, _)| key)
     }
 

@@ -86,6 +86,22 @@ impl Shape {
         Shape { fixed: fixed.0.into_vec().into_boxed_slice(), parts }
     }
 
+    /// Says for people what of a request the key is made of.
+    pub(super) fn explain<'p>(&self, head: &Head<'_>, parameter: impl Fn(usize) -> Option<&'p str>) -> String {
+        let Parts::Declared(parts) = &self.parts else {
+            return format!("the whole path and query: {}?{}", head.path, head.query.unwrap_or_default());
+        };
+        let text = |part: &Part| match part {
+            Part::Path(at) => format!("path parameter {:?}", parameter(*at).unwrap_or_default()),
+            Part::Querystring(name) => format!("querystring.{name}"),
+            Part::Header(name) => format!("header.{name} {:?}", head.fields.text(name).unwrap_or_default()),
+        };
+        match parts.iter().map(text).collect::<Vec<_>>() {
+            none if none.is_empty() => "the route alone".to_owned(),
+            some => some.join(", "),
+        }
+    }
+
     /// Whether the values of the header `name` (lower case) are in the key.
     pub(super) fn declares_header(&self, name: &str) -> bool {
         match &self.parts {

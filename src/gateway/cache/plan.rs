@@ -159,6 +159,21 @@ impl Plan {
         &self.store
     }
 
+    /// How long an answer is stored.
+    pub fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// Says for people whether a request may use the cache, and what its key is made of.
+    pub fn explain<'p>(&self, head: &Head<'_>, parameter: impl Fn(usize) -> Option<&'p str>) -> String {
+        let ttl = crate::base::units::write_duration(self.ttl);
+        match self.ask(head, &parameter, true) {
+            Ok(Some(_)) => format!("for {ttl}, by {}", self.shape.explain(head, parameter)),
+            Ok(None) => "bypassed: another method, a body, or credentials that are not in the key".to_owned(),
+            Err(answer) => answer.detail.into_owned(),
+        }
+    }
+
     fn is_get(&self) -> bool {
         &*self.method == "GET"
     }

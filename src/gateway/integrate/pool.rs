@@ -71,6 +71,11 @@ impl Pool {
         chosen.or_else(last_resort).ok_or_else(|| self.nobody(now))
     }
 
+    /// `host:port` of each endpoint, as the configuration names it.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.endpoints.iter().map(Endpoint::name)
+    }
+
     pub(super) fn is_alone(&self) -> bool {
         self.endpoints.len() == 1
     }

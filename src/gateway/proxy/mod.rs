@@ -1,1 +1,178 @@
+//! The conductor of REST APIs: read from top to bottom it is the life of a request, in the order in which Pingora
+//! calls. It has no logic of its own; the phases decide over a [`Head`](crate::base::Head), this acts, telemetry tells.
+//!
+//! In: a connection that speaks HTTP/1.1 or HTTP/2. Out: an answer, a metric, a log line.
+//! Promises: one request sees one snapshot; admission runs once however often an attempt is repeated; every answer is
+//! sealed by `respond`; nothing panics on what a client or a back end sends.
+//! Cost: `tests/hot.rs` counts the allocations of an admitted request.
 
+mod admission;
+mod answers;
+mod arrival;
+mod attempt;
+mod cached;
+mod ctx;
+mod passed;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora_core::apps::HttpServerOptions;
+use pingora_core::modules::http::HttpModules;
+use pingora_core::server::configuration::ServerConf;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_error::{Error, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyWarnLogContext, Session};
+
+use super::snapshot::Live;
+use super::transform;
+use ctx::Ctx;
+
+/// What a worker's connections are handed to.
+pub type Lane = HttpProxy<Conductor>;
+
+/// Idle connections to back ends that one worker keeps.
+const UPSTREAM_POOL_SIZE: usize = 1024;
+
+/// One try, and one more where it is safe.
+const TRIES_MAX: usize = 2;
+
+/// Makes a worker's lane. `is_h2c`: its connections may open with HTTP/2's preface.
+pub fn lane(live: Arc<Live>, is_h2c: bool) -> Arc<Lane> {
+    let conf = Arc::new(ServerConf {
+        upstream_keepalive_pool_size: UPSTREAM_POOL_SIZE,
+        max_retries: TRIES_MAX,
+        ..ServerConf::default()
+    });
+    let mut lane = HttpProxy::new(Conductor::new(live, &conf), conf);
+    let mut options = HttpServerOptions::default();
+    options.h2c = is_h2c;
+    lane.server_options = Some(options);
+    lane.handle_init_modules();
+    Arc::new(lane)
+}
+
+/// Runs the phases. One a worker: what it shares with others is in [`Live`].
+#[derive(Debug)]
+pub struct Conductor {
+    live: Arc<Live>,
+    exchanges: cached::Exchanges,
+}
+
+impl Conductor {
+    fn new(live: Arc<Live>, conf: &ServerConf) -> Conductor {
+        Conductor { live, exchanges: cached::Exchanges::new(conf) }
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Conductor {
+    type CTX = Ctx;
+
+    fn new_ctx(&self) -> Ctx {
+        Ctx::new(&self.live)
+    }
+
+    /// Compression and the like are not ours: no module is built per request.
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
+        arrival::set_deadlines(session, ctx);
+        Ok(())
+    }
+
+    /// Everything up to the back end. `true`: the request has its answer.
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+        if let Err(answer) = arrival::check(session, ctx) {
+            return self.refuse(session, ctx, answer).await;
+        }
+        if let Err(answer) = admission::admit(&self.live, session, ctx).await {
+            return self.refuse(session, ctx, answer).await;
+        }
+        self.answer_without_streaming(session, ctx).await
+    }
+
+    // From here on everything runs once for each attempt.
+
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+        attempt::choose_peer(&self.live, session, ctx).await
+    }
+
+    fn fail_to_connect(&self, _: &mut Session, _: &HttpPeer, ctx: &mut Ctx, error: Box<Error>) -> Box<Error> {
+        attempt::after_failed_connect(&self.live, ctx, error)
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        head: &mut RequestHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        passed::write_request(session, head, ctx)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        _: bool,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        passed::count_request_body(body.as_ref(), ctx)
+    }
+
+    async fn upstream_response_filter(&self, _: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
+        attempt::after_response_head(&self.live, head, ctx);
+        transform::clean_response(head);
+        Ok(())
+    }
+
+    async fn response_filter(&self, _: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()>
+    where
+        Self::CTX: Send + Sync,
+    {
+        passed::seal_response(head, ctx);
+        Ok(())
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _: &mut Session,
+        _: &mut Option<Bytes>,
+        is_end: bool,
+        ctx: &mut Ctx,
+    ) -> Result<Option<std::time::Duration>> {
+        attempt::check_deadline(&self.live, is_end, ctx)?;
+        Ok(None)
+    }
+
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut Ctx,
+        _: bool,
+    ) -> Box<Error> {
+        attempt::after_broken_exchange(&self.live, session, ctx, error)
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Ctx) -> FailToProxy {
+        self.refuse_failed(session, error, ctx).await
+    }
+
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Ctx) {
+        self.record(session, ctx);
+    }
+
+    /// Failures are in the access log and in metrics, with their cause.
+    fn suppress_error_log(&self, _: &Session, _: &Ctx, _: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(&self, _: &Session, _: &Ctx, _: &Error, _: ProxyWarnLogContext) -> bool {
+        true
+    }
+}

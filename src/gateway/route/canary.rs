@@ -18,6 +18,11 @@ impl Canary {
         Canary { share: *canary.percent / 100.0, sticky: canary.sticky.clone(), salt: stage.into() }
     }
 
+    /// The canary's share of requests, 0.0 to 1.0.
+    pub fn share(&self) -> f64 {
+        self.share
+    }
+
     /// The variant for a request. `random` is in 0.0..1.0 and decides where nothing sticks.
     ///
     /// A caller's place on the scale never moves, so a larger share only adds callers to the canary.

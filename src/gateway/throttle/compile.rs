@@ -4,12 +4,11 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 
-use crate::base::{RouteId, StageId};
+use crate::base::{RouteId, StageId, nearest};
 use crate::config::{self, ApiKey, Fault, KeyDigest, Located, Throttle, UsagePlan};
 use crate::store::{Ledger, Quota, Store};
 
 use super::plan::{RouteTerms, Terms};
-use super::suggest::suggest;
 use super::{Grant, Plan, Rate, Rebase};
 
 /// What names mean in the snapshot that is being compiled.
@@ -79,10 +78,8 @@ impl Plans {
     }
 
     fn unknown_plan(&self, key: &str, plan: &Located<String>) -> Fault {
-        let mut known: Vec<String> = self.plans.keys().cloned().collect();
-        known.sort_unstable();
         let message = format!("api key \"{key}\" names the unknown usage plan \"{}\"", plan.value);
-        Fault::at(plan.span, message).with_help(suggest(plan, &known))
+        Fault::at(plan.span, message).with_help(nearest(plan, self.plans.keys().map(String::as_str)))
     }
 }
 
@@ -181,7 +178,10 @@ fn compile_stages<'c>(
         match (places.stage)(name) {
             None => {
                 let message = format!("usage plan \"{plan}\" names the unknown stage \"{}\"", name.value);
-                faults.push(Fault::at(name.span, message).with_help(suggest(name, &(places.stage_names)())));
+                faults.push(
+                    Fault::at(name.span, message)
+                        .with_help(nearest(name, (places.stage_names)().iter().map(String::as_str))),
+                );
             }
             Some(stage) if stages.iter().any(|(known, _)| *known == stage) => {
                 faults.push(twice("stage", name, &format!("usage plan \"{plan}\"")));
@@ -228,7 +228,9 @@ fn compile_route(
     };
     let Some(route) = (places.route)(name) else {
         let message = format!("usage plan \"{plan}\" throttles the unknown route \"{}\"", name.value);
-        return Err(Fault::at(name.span, message).with_help(suggest(name, &(places.route_names)())));
+        return Err(
+            Fault::at(name.span, message).with_help(nearest(name, (places.route_names)().iter().map(String::as_str)))
+        );
     };
     if !written.stages.iter().any(|covered| covered.as_str() == stage) {
         let message = format!("usage plan \"{plan}\" throttles \"{}\" and does not cover its stage", name.value);

@@ -19,7 +19,6 @@ mod bucket;
 mod compile;
 mod plan;
 mod rate;
-mod suggest;
 
 #[cfg(test)]
 mod tests;

@@ -70,6 +70,20 @@ impl Grant {
         Some((self.terms.plan.quota.as_ref()?, self.counter.as_ref()?))
     }
 
+    /// Says for people what the grant allows.
+    pub fn explain(&self) -> String {
+        let rate = self.terms.rate.map_or("no rate".to_owned(), |rate| rate.to_string());
+        let quota = match &self.terms.plan.quota {
+            Some(quota) => format!(", quota {}", quota.limit),
+            None => String::new(),
+        };
+        let routes = match self.terms.routes.len() {
+            0 => String::new(),
+            count => format!(", {count} route overrides"),
+        };
+        format!("{}: {rate}{quota}{routes}", self.terms.plan.name)
+    }
+
     /// How much of its quota the key has used; `None` for a plan without one.
     pub fn usage(&self, now: Now) -> Option<Usage> {
         self.quota().map(|(quota, counter)| counter.usage(quota, now))

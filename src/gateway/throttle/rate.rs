@@ -64,6 +64,19 @@ impl Rate {
     }
 }
 
+/// As people say it: `10/s, burst 20`.
+impl std::fmt::Display for Rate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Rate::Deny => f.write_str("none admitted"),
+            Rate::Limited { token_ns, burst } => {
+                let rate = (1e12 / *token_ns as f64).round() / 1e3;
+                write!(f, "{rate}/s, burst {burst}")
+            }
+        }
+    }
+}
+
 impl From<&Throttle> for Rate {
     fn from(throttle: &Throttle) -> Rate {
         Rate::new(throttle.rate, throttle.burst)

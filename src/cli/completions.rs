@@ -1,0 +1,17 @@
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+use super::{Arguments, Failure};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Completions {
+    shell: clap_complete::Shell,
+}
+
+impl Completions {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        clap_complete::generate(self.shell, &mut Arguments::command(), "tollgate", &mut std::io::stdout());
+        Ok(ExitCode::SUCCESS)
+    }
+}

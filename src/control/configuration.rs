@@ -1,0 +1,91 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Control, Problem, Shared};
+use crate::config;
+use crate::delivery::{self, ReloadReport};
+use crate::gateway::snapshot::Question;
+
+/// `GET /v1/routes`
+pub(super) async fn routes(State(control): Shared) -> Json<Value> {
+    Json(json!({ "routes": control.live.snapshot().routes() }))
+}
+
+/// `GET /v1/config`: the running configuration without its secrets.
+pub(super) async fn config(State(control): Shared) -> Json<Value> {
+    Json(control.live.snapshot().description().clone())
+}
+
+/// `GET /v1/explain?method=&url=&header=`
+pub(super) async fn explain(State(control): Shared, RawQuery(query): RawQuery) -> Result<Json<Value>, Problem> {
+    let (mut method, mut url, mut headers) = ("GET".to_string(), None, Vec::new());
+    for (name, value) in parameters(query.as_deref().unwrap_or_default()) {
+        match name.as_str() {
+            "method" => method = value,
+            "url" => url = Some(value),
+            "header" => headers.push(value),
+            _ => return Err(Problem::bad_request(format!("unknown parameter {name:?}; use method, url and header"))),
+        }
+    }
+    let url = url.ok_or_else(|| Problem::bad_request("the parameter url is missing"))?;
+    let question = Question::new(&method, &url, &headers).map_err(Problem::bad_request)?;
+    Ok(Json(json!(control.live.snapshot().explain(&question))))
+}
+
+/// `POST /v1/reload`
+pub(super) async fn reload(State(control): Shared) -> Result<Json<Value>, Problem> {
+    reload_now(control).await.map(|report| Json(describe(&report)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Promote {
+    /// `api/stage`
+    stage: String,
+}
+
+/// `POST /v1/promote`
+pub(super) async fn promote(State(control): Shared, Json(asked): Json<Promote>) -> Result<Json<Value>, Problem> {
+    let (api, stage) = asked.stage.split_once('/').ok_or_else(|| {
+        Problem::bad_request(format!("{:?} names no stage; write API/STAGE, as orders/prod", asked.stage))
+    })?;
+    let config = config::load(control.reloader.main_file())
+        .map_err(|faults| Problem::new(StatusCode::CONFLICT, faults.render(false)))?;
+    let promotion = delivery::promote(&config, api, stage)
+        .map_err(|error| Problem::new(StatusCode::CONFLICT, error.to_string()))?;
+    tracing::info!(stage = asked.stage, file = %promotion.path.display(), "canary promoted");
+    let mut report = describe(&reload_now(control).await?);
+    report["file"] = json!(promotion.path);
+    Ok(Json(report))
+}
+
+/// Compiles on a thread of its own: scrapes and probes are answered meanwhile.
+async fn reload_now(control: Arc<Control>) -> Result<ReloadReport, Problem> {
+    let done = tokio::task::spawn_blocking(move || control.reloader.reload()).await;
+    match done {
+        Ok(Ok(report)) => Ok(report),
+        Ok(Err(faults)) => Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, faults.render(false))),
+        Err(_) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the reload failed; the log says how")),
+    }
+}
+
+fn describe(report: &ReloadReport) -> Value {
+    json!({ "summary": report.summary.to_string(), "needs_restart": report.needs_restart })
+}
+
+/// The parameters of a query, percent-decoded; `+` is a space.
+pub(super) fn parameters(query: &str) -> Vec<(String, String)> {
+    let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+    query
+        .split('&')
+        .filter(|part| !part.is_empty())
+        .map(|part| part.split_once('=').unwrap_or((part, "")))
+        .map(|(name, value)| (decode(name), decode(value)))
+        .collect()
+}

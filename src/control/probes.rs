@@ -1,0 +1,42 @@
+use axum::extract::{RawQuery, State};
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+
+use super::Shared;
+
+/// `GET /metrics`
+pub(super) async fn metrics(State(control): Shared) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], control.live.render_metrics())
+}
+
+/// `GET /livez`: the process answers.
+pub(super) async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`: send traffic here. `?verbose` lists what is well and what is not; a reload or a state directory that
+/// failed is listed and does not make the gateway unready, since it goes on serving.
+pub(super) async fn readyz(State(control): Shared, RawQuery(query): RawQuery) -> (StatusCode, String) {
+    let is_ready = !control.live.is_draining();
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let verdict = if is_ready { "ok\n" } else { "draining\n" };
+    let is_verbose =
+        query.is_some_and(|query| query.split('&').any(|part| part == "verbose" || part == "verbose=true"));
+    if !is_verbose {
+        return (status, verdict.to_string());
+    }
+    let checks = [
+        ("serving", (!is_ready).then(|| "draining".to_string())),
+        ("config", control.reloader.failure()),
+        ("state", control.live.store_fault()),
+    ];
+    let lines: String = checks.iter().map(|(name, fault)| line(name, fault.as_deref())).collect();
+    (status, lines + verdict)
+}
+
+fn line(name: &str, fault: Option<&str>) -> String {
+    match fault {
+        None => format!("[+] {name}: ok\n"),
+        Some(fault) => format!("[-] {name}: {}\n", fault.trim_end().replace('\n', "\n    ")),
+    }
+}

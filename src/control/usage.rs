@@ -1,0 +1,59 @@
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Problem, Shared};
+use crate::config::Period;
+use crate::store::Usage;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Filter {
+    key: Option<String>,
+    plan: Option<String>,
+}
+
+/// `GET /v1/usage?key=&plan=`
+pub(super) async fn usage(State(control): Shared, Query(filter): Query<Filter>) -> Json<Value> {
+    let usage = control.live.usage(filter.key.as_deref(), filter.plan.as_deref());
+    Json(json!({ "usage": usage.iter().map(row).collect::<Vec<_>>() }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Extend {
+    key: String,
+    plan: String,
+    /// How many more in the current period.
+    requests: u64,
+}
+
+/// `POST /v1/usage/extend`
+pub(super) async fn extend(State(control): Shared, Json(asked): Json<Extend>) -> Result<Json<Value>, Problem> {
+    let Extend { key, plan, requests } = asked;
+    let usage = control.live.extend_quota(&key, &plan, requests).await;
+    let usage = usage.map_err(|why| Problem::new(StatusCode::CONFLICT, why))?;
+    tracing::info!(key, plan, requests, "quota extended");
+    Ok(Json(row(&usage)))
+}
+
+fn row(usage: &Usage) -> Value {
+    let resets_at =
+        i64::try_from(usage.resets_at_unix_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    json!({
+        "key": usage.key,
+        "plan": usage.plan,
+        "limit": usage.limit,
+        "extension": usage.extension,
+        "used": usage.used,
+        "remaining": usage.remaining,
+        "period": match usage.period {
+            Period::Day => "day",
+            Period::Week => "week",
+            Period::Month => "month",
+        },
+        "resets_at": resets_at.map(|at| at.to_string()),
+    })
+}

@@ -1,0 +1,66 @@
+use std::sync::Arc;
+
+use pingora_proxy::Session;
+
+use super::arrival::{head_of, path_of};
+use super::ctx::{Admitted, Ctx};
+use crate::base::{Answer, Head, Refusal, Variant};
+use crate::gateway::route::{self, Missed};
+use crate::gateway::snapshot::{Live, Plan};
+use crate::gateway::{authorize, throttle};
+
+/// Stage and variant → route → caller → capacity: the phases in their order, once a request.
+pub(super) async fn admit(live: &Live, session: &Session, ctx: &mut Ctx) -> Result<(), Answer> {
+    let snapshot = Arc::clone(&ctx.snapshot);
+    let head = head_of(session, path_of(session, &ctx.canonical));
+    let Some(route::Place { stage: stage_id, path }) = snapshot.domains().locate(head.host, head.path) else {
+        return Err(Answer::new(Refusal::UnknownStage, "neither the host nor the path names an API and a stage"));
+    };
+    let stage = snapshot.stage(stage_id);
+    ctx.place.stage = Some(stage_id);
+    let variant = stage.canary().map_or(Variant::Stable, |canary| canary.choose(&head, fastrand::f64()));
+    ctx.place.variant = Some(variant);
+    ctx.facts.is_canary = stage.canary().map(|_| variant == Variant::Canary);
+
+    let matched = stage.tree().find(head.method, path).map_err(missed)?;
+    ctx.place.route = Some(matched.route);
+    let plan = stage.plan(variant, matched.route);
+
+    let caller = authorize::check(plan.access, snapshot.keys(), stage_id, &head)?;
+    ctx.place.key = caller.key().cloned();
+    check_announced_body(&head, plan)?;
+
+    let grant = caller.grant().map(|member| &member.grant);
+    let started = ctx.facts.started;
+    let ticket = throttle::admit(&plan.limits, grant, matched.route, live.clock(), started).await?;
+    let params = matched.params.iter().map(|value| place_in(head.path, value)).collect();
+    ctx.admitted = Some(Admitted { ticket, params });
+    Ok(())
+}
+
+fn missed(missed: Missed) -> Answer {
+    match missed {
+        Missed::Path => Answer::new(Refusal::UnknownRoute, "no route of this API has this path"),
+        Missed::Method { allow } => {
+            Answer::new(Refusal::MethodNotAllowed, "this path has no route for this method").with_allow(allow.into())
+        }
+    }
+}
+
+fn check_announced_body(head: &Head<'_>, plan: &Plan) -> Result<(), Answer> {
+    let announced = head.fields.text("content-length").and_then(|length| length.parse::<u64>().ok());
+    match announced.is_some_and(|length| length > plan.body_bytes_max) {
+        true => Err(body_too_large()),
+        false => Ok(()),
+    }
+}
+
+pub(super) fn body_too_large() -> Answer {
+    Answer::new(Refusal::BodyTooLarge, "the request body is larger than this route takes")
+}
+
+/// Where `part`, a slice of `whole`, stands in it.
+fn place_in(whole: &str, part: &str) -> std::ops::Range<usize> {
+    let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
+    start..start + part.len()
+}

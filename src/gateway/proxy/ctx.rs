@@ -1,0 +1,117 @@
+use std::ops::Range;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::base::{Answer, Fields, Head, RequestId, RouteId, Scheme, StageId, Variant};
+use crate::gateway::authorize::Key;
+use crate::gateway::cache;
+use crate::gateway::integrate::{Deadline, Pick};
+use crate::gateway::respond::Seal;
+use crate::gateway::snapshot::{Live, Membership, Plan, Snapshot, Stage};
+use crate::gateway::throttle::Ticket;
+use crate::telemetry::{Facts, Trace};
+
+/// What is carried from one of Pingora's calls to the next.
+#[derive(Debug)]
+pub struct Ctx {
+    /// Pinned once: a request sees one configuration.
+    pub(super) snapshot: Arc<Snapshot>,
+    /// For telemetry; written as learned, never branched on.
+    pub(super) facts: Facts,
+    /// The canonical path, where it differs from the path that was sent.
+    pub(super) canonical: Option<String>,
+    pub(super) place: Place,
+    pub(super) admitted: Option<Admitted>,
+    /// What the cache did; `None` on routes without one.
+    pub(super) cached: Option<cache::Outcome>,
+    /// Whether the answer says that a wish for a refresh was ignored.
+    pub(super) is_warned: bool,
+    pub(super) attempt: Attempt,
+}
+
+/// How far the request has been matched, for metrics and logs of refused requests too.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    pub(super) stage: Option<StageId>,
+    pub(super) variant: Option<Variant>,
+    pub(super) route: Option<RouteId>,
+    pub(super) key: Option<Arc<Key<Membership>>>,
+}
+
+/// A request that may go on to its integration. Only `admission` makes one.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) ticket: Ticket,
+    /// Where the path parameters' values stand in the canonical path.
+    pub(super) params: SmallVec<[Range<usize>; 4]>,
+}
+
+/// The way to the back end. All of it but the deadline is of the current attempt.
+#[derive(Debug, Default)]
+pub(super) struct Attempt {
+    /// Of the exchange as a whole.
+    pub(super) deadline: Option<Deadline>,
+    /// 0 for the first.
+    pub(super) number: u32,
+    pub(super) pick: Option<Pick>,
+    pub(super) tried: Option<usize>,
+    /// An upgraded connection has no deadline: it is a conversation.
+    pub(super) is_upgrade: bool,
+    /// What to answer when there is no further attempt.
+    pub(super) failed: Option<Answer>,
+}
+
+impl Ctx {
+    pub(super) fn new(live: &Live) -> Ctx {
+        let started = live.clock().now();
+        // Until the head is read the request has no id and no trace of its own; every request has both after that.
+        let id = RequestId::generate(started.unix_ms, 0);
+        let trace = Trace::from_head(&NO_HEAD, started);
+        Ctx {
+            snapshot: live.snapshot(),
+            facts: Facts::new(id, trace, started),
+            canonical: None,
+            place: Place::default(),
+            admitted: None,
+            cached: None,
+            is_warned: false,
+            attempt: Attempt::default(),
+        }
+    }
+
+    pub(super) fn stage(&self) -> Option<&Stage> {
+        self.place.stage.map(|id| self.snapshot.stage(id))
+    }
+
+    /// The plan of the route that was found.
+    pub(super) fn plan(&self) -> Option<&Plan> {
+        let variant = self.place.variant?;
+        Some(self.stage()?.plan(variant, self.place.route?))
+    }
+
+    /// What every answer to this request carries.
+    pub(super) fn seal(&self) -> Seal {
+        Seal {
+            request_id: self.facts.request_id,
+            style: self.stage().map_or(self.snapshot.style(), Stage::style),
+            cache_status: self.cached.map(|outcome| outcome.cache_status().into()),
+        }
+    }
+
+    /// The values of the path parameters, as slices of the canonical path.
+    pub(super) fn params<'p>(&self, path: &'p str) -> SmallVec<[&'p str; 4]> {
+        let ranges = self.admitted.iter().flat_map(|admitted| &admitted.params);
+        ranges.map(|range| path.get(range.clone()).unwrap_or_default()).collect()
+    }
+}
+
+const NO_HEAD: Head<'static> = Head {
+    method: "",
+    host: "",
+    path: "/",
+    query: None,
+    fields: Fields::List(&[]),
+    client: std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+    scheme: Scheme::Http,
+};

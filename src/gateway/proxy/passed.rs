@@ -1,0 +1,82 @@
+use bytes::Bytes;
+use http::header::{HeaderValue, WARNING};
+use pingora_error::{Error, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::Session;
+
+use super::admission::body_too_large;
+use super::arrival::{authority_of, head_of, path_of};
+use super::ctx::Ctx;
+use crate::base::Answer;
+use crate::gateway::cache;
+use crate::gateway::integrate::{Http, Target};
+use crate::gateway::transform::{Context, Outgoing};
+
+/// Writes the back end's request over Pingora's copy of the client's.
+pub(super) fn write_request(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx) -> Result<()> {
+    let done = with_outgoing(session, ctx, |outgoing| outgoing.apply(head));
+    done.unwrap_or(Ok(())).map_err(|answer| {
+        ctx.attempt.failed = Some(answer);
+        Error::new_in(ErrorType::InternalError)
+    })
+}
+
+/// Hands what is to be sent to `use_it`. `None` for a request without an HTTP integration.
+pub(super) fn with_outgoing<R>(session: &Session, ctx: &Ctx, use_it: impl FnOnce(&Outgoing<'_>) -> R) -> Option<R> {
+    let (stage, plan, http) = (ctx.stage()?, ctx.plan()?, http_of(ctx)?);
+    let path = path_of(session, &ctx.canonical);
+    let head = head_of(session, path);
+    let context = Context {
+        request_id: ctx.facts.request_id.as_str(),
+        api: &stage.name().api,
+        stage: &stage.name().stage,
+        route: &plan.path,
+        path,
+        key: ctx.place.key.as_ref().map(|key| &**key.name()),
+        authority: authority_of(session),
+        traceparent: ctx.facts.trace.traceparent(),
+        is_trace_continued: ctx.facts.trace.keeps_tracestate(),
+        amzn_trace: ctx.facts.trace.amzn(),
+    };
+    let params = ctx.params(path);
+    Some(use_it(&http.shape().outgoing(&head, &params, &context)))
+}
+
+/// The request's HTTP integration.
+pub(super) fn http_of(ctx: &Ctx) -> Option<&std::sync::Arc<Http>> {
+    match &ctx.plan()?.target {
+        Target::Http(http) => Some(http),
+        Target::Mock(_) => None,
+    }
+}
+
+/// Stops a body that is larger than the route takes; one that announced its length was stopped before.
+pub(super) fn count_request_body(body: Option<&Bytes>, ctx: &mut Ctx) -> Result<()> {
+    ctx.facts.bytes_in += body.map_or(0, Bytes::len) as u64;
+    let max = ctx.plan().map_or(u64::MAX, |plan| plan.body_bytes_max);
+    if ctx.facts.bytes_in > max {
+        return fail(ctx, body_too_large(), 413);
+    }
+    Ok(())
+}
+
+/// Ends the attempt with `answer`.
+pub(super) fn fail<T>(ctx: &mut Ctx, answer: Answer, status: u16) -> Result<T> {
+    ctx.attempt.failed = Some(answer);
+    Err(Error::new_in(ErrorType::HTTPStatus(status)))
+}
+
+/// Seals the back end's answer. What is informational goes on as it is.
+pub(super) fn seal_response(head: &mut ResponseHeader, ctx: &mut Ctx) {
+    let is_upgrade = head.status == http::StatusCode::SWITCHING_PROTOCOLS;
+    if head.status.is_informational() && !is_upgrade {
+        return;
+    }
+    ctx.facts.status = head.status.as_u16();
+    ctx.seal().apply(head);
+}
+
+/// The field that tells a caller that its wish for a refresh was ignored.
+pub(super) fn warning() -> (http::HeaderName, HeaderValue) {
+    (WARNING, HeaderValue::from_static(cache::UNAUTHORIZED_WARNING))
+}

@@ -1,0 +1,31 @@
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use indexmap::IndexMap;
+
+use crate::config::{HttpIntegration, IntegrationKind, MockAnswer, Route};
+
+/// What a route's answers depend on, as a number: a deployment is its content.
+///
+/// Entries that were cached under the same number are as good after a reload as before. Places in files do not count,
+/// nor does what changes only who may call and how often.
+pub(super) fn deployment_of(route: &Route, variables: &IndexMap<String, String>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    route.method.value.hash(&mut hasher);
+    route.path.value.hash(&mut hasher);
+    let mut sorted: Vec<_> = variables.iter().collect();
+    sorted.sort();
+    sorted.hash(&mut hasher);
+    match &route.integration.kind {
+        IntegrationKind::Http(http) => hash_http(http, &mut hasher),
+        IntegrationKind::Mock(MockAnswer { status, headers, body }) => (status, headers, body).hash(&mut hasher),
+    }
+    hasher.finish()
+}
+
+fn hash_http(http: &HttpIntegration, hasher: &mut DefaultHasher) {
+    let HttpIntegration { is_proxy, uri, method, targets, tls, preserve_host, request_parameters, .. } = http;
+    (is_proxy, &uri.value, method, tls, preserve_host, request_parameters).hash(hasher);
+    for target in targets {
+        target.address.value.hash(hasher);
+    }
+}

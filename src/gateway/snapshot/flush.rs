@@ -1,0 +1,54 @@
+use super::compile::Snapshot;
+use super::question::Question;
+use super::stage::Stage;
+use crate::base::{Head, Variant};
+
+/// Which cached answers to forget.
+#[derive(Debug)]
+pub enum Flush {
+    /// All of the stage.
+    Stage,
+    /// Those of one route, called `METHOD /path` as configured.
+    Route(String),
+    /// The answer to one request, in both variants.
+    Key(Box<Question>),
+}
+
+impl Snapshot {
+    /// Forgets cached answers of the stage called `api/stage`. Says what was forgotten, or what is unknown.
+    pub async fn flush(&self, stage: &str, what: &Flush) -> Result<String, String> {
+        let found = self.stage_named(stage).ok_or_else(|| format!("no stage is called {stage:?}"))?;
+        let store = found.cache().ok_or_else(|| format!("the stage {stage:?} has no cache"))?;
+        match what {
+            Flush::Stage => {
+                store.flush_all();
+                Ok(format!("all answers of {stage}"))
+            }
+            Flush::Route(route) if store.flush_route(route) => Ok(format!("all answers of {route} in {stage}")),
+            Flush::Route(route) => Err(format!("the stage {stage:?} caches no route called {route:?}")),
+            Flush::Key(question) => {
+                let keys = question.with_head(|head| self.keys_of(found, head))?;
+                let mut count = 0;
+                for key in &keys {
+                    count += usize::from(store.flush_key(key).await);
+                }
+                Ok(format!("{count} answer{} of {stage}", if count == 1 { "" } else { "s" }))
+            }
+        }
+    }
+
+    /// The keys of a request in both variants of the stage that it must lead to.
+    fn keys_of(&self, stage: &Stage, head: &Head<'_>) -> Result<Vec<crate::gateway::cache::Key>, String> {
+        let place =
+            self.domains().locate(head.host, head.path).filter(|place| std::ptr::eq(self.stage(place.stage), stage));
+        let place = place.ok_or_else(|| format!("{}{} does not lead to {}", head.host, head.path, stage.name()))?;
+        let matched = stage.tree().find(head.method, place.path);
+        let matched =
+            matched.map_err(|_| format!("{} has no route for {} {}", stage.name(), head.method, place.path))?;
+        let variants = [Variant::Stable, Variant::Canary];
+        let variants = &variants[..if stage.canary().is_some() { 2 } else { 1 }];
+        let plans = variants.iter().map(|variant| stage.plan(*variant, matched.route));
+        let keys = plans.filter_map(|plan| plan.cache.as_ref());
+        Ok(keys.map(|cache| cache.key(head, |at| matched.params.get(at).copied())).collect())
+    }
+}

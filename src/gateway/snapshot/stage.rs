@@ -1,0 +1,90 @@
+use std::sync::Arc;
+
+use crate::base::{RouteId, StageName, Variant};
+use crate::config::ErrorStyle;
+use crate::gateway::route::{Canary, Tree};
+use crate::gateway::{authorize, cache, integrate, throttle};
+use crate::telemetry::{Format, KeySeries, RouteSeries};
+
+/// A stage of an API, with the plans of its routes in both variants.
+#[derive(Debug)]
+pub struct Stage {
+    pub(super) name: StageName,
+    /// `api/stage`
+    pub(super) text: Arc<str>,
+    pub(super) style: ErrorStyle,
+    pub(super) tree: Arc<Tree>,
+    /// The id of the API's first route; its routes follow.
+    pub(super) first_route: u32,
+    pub(super) canary: Option<Canary>,
+    pub(super) stable_plans: Box<[Plan]>,
+    /// Empty without a canary.
+    pub(super) canary_plans: Box<[Plan]>,
+    /// For requests that reach the stage and no route of it.
+    pub(super) series: RouteSeries,
+    pub(super) format: Arc<Format>,
+    pub(super) cache: Option<Arc<cache::Store>>,
+}
+
+/// What one route does in one variant of a stage: a field a phase, in their order.
+#[derive(Debug)]
+pub struct Plan {
+    /// The path as it was written.
+    pub path: Arc<str>,
+    /// The method as it was written.
+    pub method: Arc<str>,
+    pub access: authorize::Policy,
+    pub limits: throttle::Limits,
+    /// In bytes.
+    pub body_bytes_max: u64,
+    pub cache: Option<cache::Plan>,
+    pub target: integrate::Target,
+    pub series: RouteSeries,
+}
+
+/// What an API key holds for a stage.
+#[derive(Debug)]
+pub struct Membership {
+    pub grant: throttle::Grant,
+    pub series: KeySeries,
+}
+
+impl Stage {
+    pub fn name(&self) -> &StageName {
+        &self.name
+    }
+
+    pub fn style(&self) -> ErrorStyle {
+        self.style
+    }
+
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    pub fn canary(&self) -> Option<&Canary> {
+        self.canary.as_ref()
+    }
+
+    pub fn series(&self) -> &RouteSeries {
+        &self.series
+    }
+
+    pub fn format(&self) -> &Format {
+        &self.format
+    }
+
+    pub fn cache(&self) -> Option<&Arc<cache::Store>> {
+        self.cache.as_ref()
+    }
+
+    /// The plan of a route that [`Stage::tree`] found.
+    pub fn plan(&self, variant: Variant, route: RouteId) -> &Plan {
+        let plans = match variant {
+            Variant::Canary => &self.canary_plans,
+            Variant::Stable => &self.stable_plans,
+        };
+        // The tree holds the ids of this API's routes only, and each variant has a plan for each of them.
+        &plans[(route.0 - self.first_route) as usize]
+    }
+}

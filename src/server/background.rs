@@ -1,0 +1,91 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecursiveMode, Watcher};
+use pingora_core::connectors::ConnectorOptions;
+use pingora_core::connectors::http::Connector;
+use tokio::sync::mpsc;
+
+use super::StartError;
+use crate::delivery::Reloader;
+use crate::gateway::snapshot::Live;
+
+const HEALTH_POOL_SIZE: usize = 64;
+const TICK: Duration = Duration::from_secs(1);
+/// An editor's or Kubernetes' save is several events; they are over by then.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// Starts the background thread: clock, caches, names and health of back ends, and the file watcher.
+pub(super) fn start(live: Arc<Live>, reloader: Arc<Reloader>) -> Result<(), StartError> {
+    let cannot = |error: std::io::Error| StartError::new(format!("cannot start the background thread: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
+    std::thread::Builder::new()
+        .name("background".to_string())
+        .spawn(move || {
+            // Health checks have connections of their own, and few.
+            let connector = Connector::new(Some(ConnectorOptions::new(HEALTH_POOL_SIZE)));
+            runtime.block_on(async {
+                tokio::join!(tick(&live), live.pools().tend(live.clock(), &connector), watch_files(reloader));
+            });
+        })
+        .map_err(cannot)?;
+    Ok(())
+}
+
+async fn tick(live: &Live) {
+    let mut every = tokio::time::interval(TICK);
+    loop {
+        every.tick().await;
+        live.clock().resync();
+        live.maintain_caches().await;
+    }
+}
+
+/// Reloads after a file of the configuration changed. Folders are watched, since editors and Kubernetes rename.
+async fn watch_files(reloader: Arc<Reloader>) {
+    let (changed, mut changes) = mpsc::unbounded_channel();
+    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // Reading a file is an event too, and none that matters.
+        if event.is_ok_and(|event| !event.kind.is_access()) {
+            let _ = changed.send(());
+        }
+    });
+    let mut watcher = match watcher {
+        Ok(watcher) => watcher,
+        Err(error) => {
+            tracing::warn!(%error, "files are not watched; use SIGHUP or `tollgate reload`");
+            return;
+        }
+    };
+    let mut watched: Vec<PathBuf> = Vec::new();
+    loop {
+        for folder in folders_of(&reloader.files()) {
+            if !watched.contains(&folder) {
+                match watcher.watch(&folder, RecursiveMode::NonRecursive) {
+                    Ok(()) => watched.push(folder),
+                    Err(error) => tracing::warn!(folder = %folder.display(), %error, "a folder is not watched"),
+                }
+            }
+        }
+        if changes.recv().await.is_none() {
+            return;
+        }
+        tokio::time::sleep(SETTLE).await;
+        while changes.try_recv().is_ok() {}
+        let reloader = Arc::clone(&reloader);
+        // A panic while compiling has been printed; the running configuration stays.
+        let _ = tokio::task::spawn_blocking(move || reloader.reload_if_changed()).await;
+    }
+}
+
+fn folders_of(files: &[PathBuf]) -> Vec<PathBuf> {
+    let folder_of = |file: &PathBuf| match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    let mut folders: Vec<_> = files.iter().map(folder_of).collect();
+    folders.sort();
+    folders.dedup();
+    folders
+}

@@ -1,0 +1,168 @@
+use std::io;
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use pingora_core::protocols::raw_connect::ProxyDigest;
+use pingora_core::protocols::{
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
+    UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// What is written before a flush is collected up to here, so that a small answer leaves in one packet.
+const WRITE_BUFFER_BYTES: usize = 8 << 10;
+
+/// A client's TCP connection.
+///
+/// Pingora's own stream can be given its write buffer only by Pingora's own listeners, which cannot report the port
+/// they bound or fail cleanly; so this is ours. Large writes go out together with what was collected, in one `writev`.
+#[derive(Debug)]
+pub(super) struct Connection {
+    tcp: TcpStream,
+    /// Bytes read ahead that are to be read again.
+    read_again: Vec<u8>,
+    unsent: Vec<u8>,
+    socket: Arc<SocketDigest>,
+    established: SystemTime,
+}
+
+impl Connection {
+    pub(super) fn new(tcp: TcpStream, peer: std::net::SocketAddr) -> Connection {
+        // Without it the last packet of an answer would wait for an acknowledgement. Fails only on a dead socket.
+        let _ = tcp.set_nodelay(true);
+        let socket = SocketDigest::from_raw_fd(tcp.as_raw_fd());
+        let _ = socket.peer_addr.set(Some(peer.into()));
+        Connection {
+            tcp,
+            read_again: Vec::new(),
+            unsent: Vec::new(),
+            socket: Arc::new(socket),
+            established: SystemTime::now(),
+        }
+    }
+
+    fn poll_send_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.unsent.is_empty() {
+            let sent = ready!(Pin::new(&mut self.tcp).poll_write(cx, &self.unsent))?;
+            self.forget_sent(sent)?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn forget_sent(&mut self, sent: usize) -> io::Result<()> {
+        if sent == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.unsent.drain(..sent);
+        Ok(())
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.read_again.is_empty() {
+            return Pin::new(&mut self.tcp).poll_read(cx, buf);
+        }
+        let count = buf.remaining().min(self.read_again.len());
+        buf.put_slice(&self.read_again[..count]);
+        self.read_again.drain(..count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.unsent.len() + buf.len() <= WRITE_BUFFER_BYTES {
+            self.unsent.extend_from_slice(buf);
+            return Poll::Ready(Ok(buf.len()));
+        }
+        if self.unsent.is_empty() {
+            return Pin::new(&mut self.tcp).poll_write(cx, buf);
+        }
+        let this = &mut *self;
+        let both = [io::IoSlice::new(&this.unsent), io::IoSlice::new(buf)];
+        let sent = ready!(Pin::new(&mut this.tcp).poll_write_vectored(cx, &both))?;
+        let collected = this.unsent.len();
+        this.forget_sent(sent.min(collected))?;
+        match sent.checked_sub(collected) {
+            Some(of_buf) if of_buf > 0 => Poll::Ready(Ok(of_buf)),
+            // Not a byte of `buf` has left: it is tried again when the rest before it has.
+            _ => {
+                ready!(this.poll_send_unsent(cx))?;
+                Pin::new(&mut this.tcp).poll_write(cx, buf)
+            }
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send_unsent(cx))?;
+        // An idle connection keeps no buffer.
+        self.unsent = Vec::new();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send_unsent(cx))?;
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
+
+#[async_trait]
+impl Shutdown for Connection {
+    async fn shutdown(&mut self) {
+        // The client may be gone already; there is nobody left to tell.
+        let _ = tokio::io::AsyncWriteExt::shutdown(self).await;
+    }
+}
+
+impl UniqueID for Connection {
+    fn id(&self) -> UniqueIDType {
+        self.tcp.as_raw_fd()
+    }
+}
+
+impl Ssl for Connection {}
+
+#[async_trait]
+impl Peek for Connection {
+    async fn try_peek(&mut self, buf: &mut [u8]) -> io::Result<bool> {
+        self.read_exact(buf).await?;
+        self.read_again.splice(0..0, buf.iter().copied());
+        Ok(true)
+    }
+}
+
+impl GetTimingDigest for Connection {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        vec![Some(TimingDigest {
+            established_ts: self.established,
+            establishment_duration: None,
+            offload_wait_duration: None,
+        })]
+    }
+
+    fn get_read_pending_time(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn get_write_pending_time(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+impl GetProxyDigest for Connection {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        None
+    }
+}
+
+impl GetSocketDigest for Connection {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        Some(Arc::clone(&self.socket))
+    }
+}

@@ -1,0 +1,134 @@
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use pingora_core::apps::{HttpServerApp, ServerApp};
+use pingora_core::protocols::Stream;
+use pingora_core::server::ShutdownWatch;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::StartError;
+use super::connection::Connection;
+use super::listen::Listener;
+use crate::gateway::proxy::{self, Lane};
+use crate::gateway::snapshot::Live;
+
+/// A TLS handshake that takes longer is given up.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// After `accept` failed for want of file descriptors there is no use in trying at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// One thread of the data plane: a runtime of its own, every listener, its own pool of back-end connections.
+///
+/// Nothing is stolen between threads: a connection lives where it was accepted.
+pub(super) struct Worker {
+    thread: JoinHandle<()>,
+}
+
+impl Worker {
+    pub(super) fn start(
+        number: usize,
+        live: Arc<Live>,
+        listeners: &[Arc<Listener>],
+        shutdown: ShutdownWatch,
+    ) -> Result<Worker, StartError> {
+        let listeners = listeners.to_vec();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| StartError::new(format!("cannot start a worker: {error}")))?;
+        let thread = std::thread::Builder::new()
+            .name(format!("worker-{number}"))
+            .spawn(move || runtime.block_on(serve(live, listeners, shutdown)))
+            .map_err(|error| StartError::new(format!("cannot start a worker: {error}")))?;
+        Ok(Worker { thread })
+    }
+}
+
+/// Tells when every worker has ended its drain.
+pub(super) fn join_all(workers: Vec<Worker>) -> oneshot::Receiver<()> {
+    let (done, all_done) = oneshot::channel();
+    std::thread::spawn(move || {
+        for worker in workers {
+            // A worker that panicked has said so on its way out.
+            let _ = worker.thread.join();
+        }
+        // Nobody waits any more when the drain's time is over.
+        let _ = done.send(());
+    });
+    all_done
+}
+
+async fn serve(live: Arc<Live>, listeners: Vec<Arc<Listener>>, shutdown: ShutdownWatch) {
+    let lanes = Lanes { h1: proxy::lane(Arc::clone(&live), false), h2c: proxy::lane(Arc::clone(&live), true) };
+    let lanes = Arc::new(lanes);
+    let loops: Vec<_> = listeners
+        .into_iter()
+        .map(|listener| tokio::spawn(accept_loop(Arc::clone(&live), Arc::clone(&lanes), listener, shutdown.clone())))
+        .collect();
+    for each in loops {
+        // Ends when the watch says so; a panic in it is a bug that has been printed.
+        let _ = each.await;
+    }
+    // Kept connections that wait for a request are closed, requests in flight go on.
+    lanes.h1.http_cleanup().await;
+    lanes.h2c.http_cleanup().await;
+    live.connections().closed_all().await;
+}
+
+struct Lanes {
+    h1: Arc<Lane>,
+    h2c: Arc<Lane>,
+}
+
+async fn accept_loop(live: Arc<Live>, lanes: Arc<Lanes>, listener: Arc<Listener>, mut shutdown: ShutdownWatch) {
+    let socket = match listener.socket.try_clone().and_then(TcpListener::from_std) {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::error!(address = %listener.address, %error, "a worker cannot use its listener");
+            return;
+        }
+    };
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = shutdown.changed() => return,
+            accepted = socket.accept() => accepted,
+        };
+        match accepted {
+            Ok((tcp, peer)) => {
+                let connection = Connection::new(tcp, peer);
+                let open = live.connections().open();
+                let (lanes, listener, shutdown) = (Arc::clone(&lanes), Arc::clone(&listener), shutdown.clone());
+                tokio::spawn(async move {
+                    converse(connection, &lanes, &listener, &shutdown).await;
+                    drop(open);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(address = %listener.address, %error, "a connection was not accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn converse(connection: Connection, lanes: &Lanes, listener: &Listener, shutdown: &ShutdownWatch) {
+    let lane = if listener.is_h2 && listener.tls.is_none() { &lanes.h2c } else { &lanes.h1 };
+    let stream: Stream = match &listener.tls {
+        None => Box::new(connection),
+        Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.tls_handshake(connection)).await {
+            Ok(Ok(stream)) => Box::new(stream),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a TLS handshake failed");
+                return;
+            }
+            Err(_) => return,
+        },
+    };
+    let mut next = Some(stream);
+    while let Some(stream) = next {
+        next = lane.process_new(stream, shutdown).await;
+    }
+}
