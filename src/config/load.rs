@@ -278,7 +278,12 @@ fn syntax_fault(reading: &Reading<'_>, error: &toml::de::Error, end: usize) -> F
     }
 }
 
-/// What looks like a secret in a file that cannot be read as TOML, so that its faults do not show it.
+/// A configuration's text for people, without what looks like the value of an API key or a token.
+pub fn conceal_secrets(text: &str) -> String {
+    conceal(text.to_owned(), &find_likely_secrets(text))
+}
+
+/// What looks like a secret in a text that is not read as TOML.
 fn find_likely_secrets(text: &str) -> Vec<Range<usize>> {
     let keys = ["value", "token"].into_iter().flat_map(|key| text.match_indices(key));
     keys.filter_map(|(at, key)| find_assigned_string(text, at + key.len())).collect()

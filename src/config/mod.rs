@@ -45,7 +45,7 @@ pub use domain::{Domain, Mapping};
 pub use fault::{Fault, Faults};
 pub use integration::{HttpIntegration, Integration, IntegrationKind, MockAnswer};
 pub use limits::Limits;
-pub use load::{load, load_with, parse, parse_with};
+pub use load::{conceal_secrets, load, load_with, parse, parse_with};
 pub use parameter::{ParameterMapping, ParameterSource, ParameterTarget};
 pub use reference::Variables;
 pub use route::{Method, Route};

@@ -122,7 +122,7 @@ impl<'a> Table<'a> {
     /// Hides the values of unknown keys: one of them may be a secret whose key is misspelt.
     pub fn conceal_unknown(self, keys: &[&str]) {
         for (name, _) in self.tree.iter().filter(|(name, _)| !keys.contains(&name.get_ref().as_ref())) {
-            if let Some(value) = self.get(name.get_ref()).filter(|value| value.is_string()) {
+            if let Some(value) = self.get(name.get_ref()) {
                 value.conceal();
             }
         }
@@ -154,6 +154,10 @@ impl<'a> Value<'a> {
     /// The string as it is written, without what its references stand for.
     pub fn written(self) -> &'a str {
         self.tree.get_ref().as_str().unwrap_or_default()
+    }
+
+    pub fn has_reference(self) -> bool {
+        is_reference(self.written())
     }
 
     /// A part of the string for a message: hidden where a reference brought it in.
@@ -255,7 +259,8 @@ impl<'a> Value<'a> {
     fn conceal(self) {
         if !is_only_references(self.written()) {
             let range = self.tree.span();
-            let inner = range.start + 1..range.end.saturating_sub(1);
+            let quote = usize::from(self.is_string());
+            let inner = range.start + quote..range.end.saturating_sub(quote);
             self.reading.notes.borrow_mut().literal_secrets.push(inner);
         }
     }

@@ -100,6 +100,7 @@ fn read_path(value: Value<'_>) -> Option<String> {
     let path = value.text()?;
     match find_path_problem(&path) {
         None => Some(path.into_owned()),
+        Some((problem, _)) if value.has_reference() => value.refuse_text(problem, "write the path itself"),
         Some((problem, help)) => value.refuse_text(problem, help),
     }
 }
