@@ -1,17 +1,15 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use indexmap::IndexMap;
 use toml::de::DeTable;
 
-use super::read::{Reading, Table, Value};
-use super::reference::{References, Variables, is_reference};
-use super::source::conceal;
-use super::{Admin, Api, ApiKey, Config, Domain, Fault, Faults, Located, Server, Sources, Span};
-use super::{State, Telemetry, UsagePlan, include};
+use super::draft::Draft;
+use super::read::{Reading, Value};
+use super::reference::{References, Variables};
+use super::secret::{conceal, find_likely_secrets};
+use super::{Config, Fault, Faults, Located, Sources, Span, include};
 
 /// Of one file.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -178,97 +176,6 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// A configuration that is not complete yet.
-#[derive(Default)]
-struct Draft {
-    server: Section<Server>,
-    admin: Section<Admin>,
-    state: Section<State>,
-    telemetry: Section<Telemetry>,
-    apis: Named<Api>,
-    usage_plans: Named<UsagePlan>,
-    api_keys: Named<ApiKey>,
-    domains: Named<Domain>,
-}
-
-/// A table that only one file may have, and where it is.
-struct Section<T>(Option<Located<Option<T>>>);
-
-/// Things of one kind by name, and where each is defined: one name, one place over all files.
-struct Named<T> {
-    places: HashMap<String, Span>,
-    items: IndexMap<String, T>,
-}
-
-impl Draft {
-    fn read(&mut self, root: Table<'_>) {
-        self.server.read(root.get("server"), Server::read);
-        self.admin.read(root.get("admin"), Admin::read);
-        self.state.read(root.get("state"), State::read);
-        self.telemetry.read(root.get("telemetry"), Telemetry::read);
-        self.apis.read("the api", root.get("apis"), Api::read);
-        self.usage_plans.read("the usage plan", root.get("usage_plans"), UsagePlan::read);
-        self.api_keys.read("the api key", root.get("api_keys"), ApiKey::read);
-        self.domains.read("the domain", root.get("domains"), Domain::read);
-    }
-
-    fn into_config(self, sources: Sources) -> Config {
-        Config {
-            server: self.server.take(),
-            admin: self.admin.take(),
-            state: self.state.take(),
-            telemetry: self.telemetry.take(),
-            apis: self.apis.items,
-            usage_plans: self.usage_plans.items,
-            api_keys: self.api_keys.items,
-            domains: self.domains.items,
-            sources,
-        }
-    }
-}
-
-impl<T: Default> Section<T> {
-    fn read<'v>(&mut self, value: Option<Value<'v>>, read: impl FnOnce(Value<'v>) -> Option<T>) {
-        let Some(value) = value else { return };
-        match &self.0 {
-            Some(first) => value.refuse_second(&format!("[{}]", value.name()), first.span),
-            None => self.0 = Some(Located::new(read(value), value.name_span())),
-        }
-    }
-
-    fn take(self) -> T {
-        self.0.and_then(|section| section.value).unwrap_or_default()
-    }
-}
-
-impl<T> Default for Section<T> {
-    fn default() -> Section<T> {
-        Section(None)
-    }
-}
-
-impl<T> Default for Named<T> {
-    fn default() -> Named<T> {
-        Named { places: HashMap::new(), items: IndexMap::new() }
-    }
-}
-
-impl<T> Named<T> {
-    fn read<'v>(&mut self, what: &str, table: Option<Value<'v>>, mut read: impl FnMut(Value<'v>) -> Option<T>) {
-        for value in table.and_then(Value::entries).unwrap_or_default() {
-            let name = value.name().to_owned();
-            if let Some(first) = self.places.get(&name) {
-                value.refuse_second(&format!("{what} `{name}`"), *first);
-                continue;
-            }
-            self.places.insert(name.clone(), value.name_span());
-            if let Some(item) = read(value) {
-                self.items.insert(name, item);
-            }
-        }
-    }
-}
-
 fn syntax_fault(reading: &Reading<'_>, error: &toml::de::Error, end: usize) -> Fault {
     let message = error.message().lines().collect::<Vec<_>>().join(", ");
     let fault = Fault::at(reading.span(error.span().unwrap_or(end..end)), format!("not TOML: {message}"));
@@ -276,28 +183,6 @@ fn syntax_fault(reading: &Reading<'_>, error: &toml::de::Error, end: usize) -> F
         "duplicate key" => fault.with_help("each name is written once in a file: merge the two"),
         _ => fault.with_help("if the file was still being written, save it again"),
     }
-}
-
-/// A configuration's text for people, without what looks like the value of an API key or a token.
-pub fn conceal_secrets(text: &str) -> String {
-    conceal(text.to_owned(), &find_likely_secrets(text))
-}
-
-/// What looks like a secret in a text that is not read as TOML.
-fn find_likely_secrets(text: &str) -> Vec<Range<usize>> {
-    let keys = ["value", "token"].into_iter().flat_map(|key| text.match_indices(key));
-    keys.filter_map(|(at, key)| find_assigned_string(text, at + key.len())).collect()
-}
-
-/// The inside of the string in ` = "…"` at `at`; it ends with its line if its quote is missing.
-fn find_assigned_string(text: &str, at: usize) -> Option<Range<usize>> {
-    let line = text[at..].lines().next()?;
-    let quoted = line.trim_start_matches(['"', '\'']).trim_start().strip_prefix('=')?.trim_start();
-    let quote = quoted.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-    let inner = quoted.trim_start_matches(quote);
-    let start = at + line.len() - inner.len();
-    let length = inner.find(quote).unwrap_or(inner.len());
-    (!is_reference(&inner[..length])).then(|| start..start + length)
 }
 
 /// The text of a configuration file, or what is wrong with it.

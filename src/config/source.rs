@@ -1,6 +1,6 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::ops::{Deref, Range};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -117,8 +117,26 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// Where the lines of one text begin, so that many spans of it are found cheaply.
-pub(super) struct Lines<'a> {
+/// All sources with their lines, each text split once, so that many spans are found cheaply.
+pub(super) struct Pages<'a> {
+    pub sources: &'a Sources,
+    lines: HashMap<u32, Lines<'a>>,
+}
+
+impl<'a> Pages<'a> {
+    pub fn of(sources: &'a Sources) -> Pages<'a> {
+        Pages { sources, lines: HashMap::new() }
+    }
+
+    /// The line in which a span begins.
+    pub fn find(&mut self, span: Span) -> Line<'a> {
+        let sources = self.sources;
+        self.lines.entry(span.file).or_insert_with(|| Lines::of(sources.text(span.file))).find(span.start as usize)
+    }
+}
+
+/// Where the lines of one text begin.
+struct Lines<'a> {
     text: &'a str,
     starts: Vec<usize>,
 }
@@ -151,21 +169,6 @@ impl<'a> Lines<'a> {
         let before = self.text.get(start..offset).unwrap_or(text);
         Line { number: index + 1, column: before.chars().count() + 1, text: text.trim_end_matches('\r'), start }
     }
-}
-
-/// Overwrites ranges of a text with `*`, byte for byte, so that spans stay where they are.
-pub(super) fn conceal(text: String, ranges: &[Range<usize>]) -> String {
-    if ranges.is_empty() {
-        return text;
-    }
-    let mut bytes = text.into_bytes();
-    for range in ranges {
-        if let Some(secret) = bytes.get_mut(range.clone()) {
-            secret.iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'*');
-        }
-    }
-    // The ranges are whole strings of the text, so what remains is text.
-    String::from_utf8(bytes).unwrap_or_default()
 }
 
 #[cfg(test)]
