@@ -1,8 +1,8 @@
 use std::fmt;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::source::Pages;
 use super::{Sources, Span};
 
 /// One thing that is wrong with a configuration.
@@ -77,24 +77,21 @@ impl Faults {
 
     /// `[{file, line, column, message, help}]`; line and column are null for a fault of a whole file.
     pub fn to_json(&self) -> Value {
-        self.faults.iter().map(|fault| self.describe(fault)).collect()
-    }
-
-    fn describe(&self, fault: &Fault) -> Value {
-        let place = fault.span.map(|span| self.sources.place(span));
-        let path = place.map_or(self.sources.path(0), |place| place.path);
-        json!({
-            "file": named(path),
-            "line": place.map(|place| place.line),
-            "column": place.map(|place| place.column),
-            "message": fault.message,
-            "help": fault.help,
-        })
+        let mut pages = Pages::of(&self.sources);
+        self.faults.iter().map(|fault| describe(&mut pages, fault)).collect()
     }
 }
 
-fn named(path: &Path) -> String {
-    path.display().to_string()
+fn describe(pages: &mut Pages<'_>, fault: &Fault) -> Value {
+    let line = fault.span.map(|span| pages.find(span));
+    let path = pages.sources.path(fault.span.map_or(0, |span| span.file));
+    json!({
+        "file": path.display().to_string(),
+        "line": line.as_ref().map(|line| line.number),
+        "column": line.as_ref().map(|line| line.column),
+        "message": fault.message,
+        "help": fault.help,
+    })
 }
 
 impl fmt::Display for Faults {

@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -117,8 +117,26 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// Where the lines of one text begin, so that many spans of it are found cheaply.
-pub(super) struct Lines<'a> {
+/// All sources with their lines, each text split once, so that many spans are found cheaply.
+pub(super) struct Pages<'a> {
+    pub sources: &'a Sources,
+    lines: HashMap<u32, Lines<'a>>,
+}
+
+impl<'a> Pages<'a> {
+    pub fn of(sources: &'a Sources) -> Pages<'a> {
+        Pages { sources, lines: HashMap::new() }
+    }
+
+    /// The line in which a span begins.
+    pub fn find(&mut self, span: Span) -> Line<'a> {
+        let sources = self.sources;
+        self.lines.entry(span.file).or_insert_with(|| Lines::of(sources.text(span.file))).find(span.start as usize)
+    }
+}
+
+/// Where the lines of one text begin.
+struct Lines<'a> {
     text: &'a str,
     starts: Vec<usize>,
 }
