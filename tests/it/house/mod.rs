@@ -1,0 +1,18 @@
+//! What the tests stand on.
+//!
+//! `Gateway` runs the binary with a configuration, `Origin` is a back end that plays a script, `Wire` speaks raw
+//! HTTP/1.1 to either, and `eventually` waits for what happens in its own time.
+
+mod gateway;
+mod origin;
+mod wait;
+mod wire;
+
+pub use gateway::{ADMIN_TOKEN, Folder, Gateway, Output, find_object, tollgate, tollgate_in};
+pub use origin::{Gate, Origin, Out, Seen};
+pub use wait::{DEADLINE, eventually, eventually_some};
+pub use wire::{Answer, Request, Wire, delete, get, post, request};
+
+/// API keys in the tests' configurations: long enough to be accepted.
+pub const ALICE: &str = "alice-0123456789-0123456789";
+pub const BOB: &str = "bob-0123456789-0123456789-bob";

@@ -1,0 +1,19 @@
+//! The promises of the gateway, asked of the real binary over real sockets.
+//!
+//! One file a promise group; a test's name is the promise. Each test stands alone: a configuration, back ends that play
+//! a script, an exchange and the answer. Ports are chosen by the system, nothing sleeps for a guessed time, and every
+//! answer's fields are held against an allow-list, so nothing leaks unseen.
+
+mod house;
+
+mod admin;
+mod backends;
+mod caching;
+mod canary;
+mod cli;
+mod credentials;
+mod limits;
+mod refusals;
+mod reload;
+mod routing;
+mod telemetry;
