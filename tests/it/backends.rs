@@ -25,7 +25,8 @@ fn a_request_and_its_answer_pass_unchanged() {
         out.answer(207, &[("Content-Type", "text/x"), ("X-Origin-A", "1"), ("X-Origin-Two", "a, b")], &seen.body);
     });
     let gateway = Gateway::start(&front(""), &[&origin]);
-    let wish = request("PATCH", "/front/prod/a/b?x=1&x=2&y").body("a body").header("X-Own", "mine").header("Accept", "*/*");
+    let wish =
+        request("PATCH", "/front/prod/a/b?x=1&x=2&y").body("a body").header("X-Own", "mine").header("Accept", "*/*");
     let answer = gateway.ask(&wish).expect(207);
     assert_eq!(answer.text(), "a body");
     assert_eq!((answer.field("content-type"), answer.field("x-origin-a")), (Some("text/x"), Some("1")));
@@ -56,6 +57,19 @@ fn connections_to_a_back_end_are_used_again() {
         wire.ask(&get("/front/prod/a")).expect(200);
     }
     assert_eq!(origin.connections(), 1);
+    assert!(origin.seen().iter().all(|seen| seen.connection == 0));
+}
+
+#[test]
+fn a_back_end_that_was_restarted_is_found_again() {
+    let origin = Origin::text("before");
+    let address = origin.address();
+    let gateway = Gateway::start(&front(""), &[&origin]);
+    assert_eq!(gateway.get("/front/prod/a").expect(200).text(), "before");
+    origin.stop();
+    gateway.get("/front/prod/a").expect(502);
+    let _origin = Origin::start_on(&address, |_, out| out.text("after"));
+    assert_eq!(gateway.get("/front/prod/a").expect(200).text(), "after");
 }
 
 #[test]
@@ -98,9 +112,8 @@ fn an_answer_that_breaks_off_is_never_passed_on_as_whole() {
     });
     let gateway = Gateway::start(&front(""), &[&origin]);
     for target in ["/front/prod/length", "/front/prod/chunked"] {
-        match gateway.connect().try_ask(&get(target)) {
-            Ok(answer) => assert_eq!(answer.status, 502, "{target}: {:?}", answer.text()),
-            Err(_) => {}
+        if let Ok(answer) = gateway.connect().try_ask(&get(target)) {
+            assert_eq!(answer.status, 502, "{target}: {:?}", answer.text());
         }
     }
 }
@@ -221,7 +234,8 @@ fn a_target_that_fails_its_health_check_is_left_alone_until_it_is_well() {
 
 #[test]
 fn no_healthy_target_is_a_503_that_says_when_to_come_back() {
-    let health = r#", targets = ["@1", "@2"], health = { interval = "50ms", timeout = "1s", healthy = 1, unhealthy = 1 }"#;
+    let health =
+        r#", targets = ["@1", "@2"], health = { interval = "50ms", timeout = "1s", healthy = 1, unhealthy = 1 }"#;
     let (one, two) = (Origin::nobody(), Origin::nobody());
     let gateway = Gateway::start(&front(health).replace("@1", &one).replace("@2", &two), &[]);
     eventually("both are known to be down", || gateway.get("/front/prod/a").status == 503);
@@ -284,7 +298,10 @@ fn a_request_does_not_wait_for_its_body_and_an_answer_not_for_its_end() {
     });
     let gateway = Gateway::start(&front(""), &[&origin]);
     let mut wire = gateway.connect();
-    wire.send(format!("POST /front/prod/a HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n{}", "x".repeat(100_000)));
+    wire.send(format!(
+        "POST /front/prod/a HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n{}",
+        "x".repeat(100_000)
+    ));
     eventually("the first half arrives alone", || origin.body_bytes() == 100_000);
     wire.send("x".repeat(100_000));
     let mut answer = wire.read_head().expect(200);

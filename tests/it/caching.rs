@@ -84,9 +84,8 @@ fn without_declared_parameters_the_whole_path_and_query_are_the_key() {
 #[test]
 fn only_declared_parameters_tell_answers_apart() {
     let gateway = Gateway::start(&library(""), &[&Origin::counting()]);
-    let ask = |id: &str, query: &str, accept: &str| {
-        get(&format!("/library/prod/keyed/{id}{query}")).header("Accept", accept)
-    };
+    let ask =
+        |id: &str, query: &str, accept: &str| get(&format!("/library/prod/keyed/{id}{query}")).header("Accept", accept);
     check(&gateway, &ask("1", "?expand=all", "text/plain"), ("1", false));
     check(&gateway, &ask("1", "?other=x&expand=all", "text/plain"), ("1", true));
     check(&gateway, &ask("2", "?expand=all", "text/plain"), ("2", false));

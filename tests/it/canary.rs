@@ -46,7 +46,7 @@ fn share(gateway: &Gateway) -> usize {
     };
     thread::scope(|scope| {
         let clients: Vec<_> = (0..8).map(|_| scope.spawn(client)).collect();
-        clients.into_iter().map(|client| client.join().unwrap()).sum()
+        clients.into_iter().map(|client| client.join().expect("a client that ran")).sum()
     })
 }
 
@@ -154,6 +154,8 @@ fn promotion_makes_the_canary_the_stage_and_keeps_the_rest_of_the_file() {
     crate::house::eventually("the promoted stage serves", || is_canary(&gateway.get("/shop/prod/x")));
     assert_eq!(share(&gateway), 2000);
 
-    let again = gateway.admin(crate::house::post("/v1/promote", r#"{"stage":"shop/prod"}"#).header("Content-Type", "application/json"));
+    let again = gateway.admin(
+        crate::house::post("/v1/promote", r#"{"stage":"shop/prod"}"#).header("Content-Type", "application/json"),
+    );
     assert!((400..500).contains(&again.status), "there is nothing left to promote: {}", again.status);
 }

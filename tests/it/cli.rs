@@ -36,7 +36,8 @@ fn ask(gateway: &Gateway, arguments: &[&str]) -> Output {
 #[test]
 fn help_names_every_command_and_version_the_version() {
     let help = tollgate(&["--help"]).expect(0);
-    for command in ["run", "check", "plan", "reload", "promote", "explain", "routes", "usage", "health", "completions"] {
+    for command in ["run", "check", "plan", "reload", "promote", "explain", "routes", "usage", "health", "completions"]
+    {
         assert!(help.stdout.contains(command), "{command} is missing:\n{}", help.stdout);
     }
     assert!(tollgate(&["--version"]).expect(0).stdout.contains(env!("CARGO_PKG_VERSION")));
@@ -99,7 +100,12 @@ fn check_tells_every_fault_of_every_file_at_once() {
 fn a_secret_is_never_echoed() {
     let config = "[api_keys.alice]\nvalue = \"${env:SHORT_SECRET}\"\nunknown = \"hidden-words\"\n";
     let folder = Folder::new(config, &[]);
-    let output = Command::new(env!("CARGO_BIN_EXE_tollgate")).arg("check").arg(folder.config()).env("SHORT_SECRET", "tooshort-7").output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .arg("check")
+        .arg(folder.config())
+        .env("SHORT_SECRET", "tooshort-7")
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(!output.status.success());
     assert!(!said.contains("tooshort-7"), "{said}");
@@ -109,7 +115,10 @@ fn a_secret_is_never_echoed() {
 fn a_busy_port_is_named_with_what_to_try() {
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = busy.local_addr().unwrap().to_string();
-    let folder = Folder::new(&format!("[server]\nlisten = [\"{address}\"]\n[apis.shop]\nroutes = []\n[apis.shop.stages.prod]\n"), &[]);
+    let folder = Folder::new(
+        &format!("[server]\nlisten = [\"{address}\"]\n[apis.shop]\nroutes = []\n[apis.shop.stages.prod]\n"),
+        &[],
+    );
     let output = tollgate(&["run", folder.config().to_str().unwrap()]);
     assert_ne!(output.code, 0);
     assert!(output.stderr.contains(&address) && output.stderr.contains("in use"), "{}", output.stderr);
@@ -119,7 +128,8 @@ fn a_busy_port_is_named_with_what_to_try() {
 #[test]
 fn an_unwritable_state_folder_is_named() {
     // A file where the folder should be fails for root as well.
-    let folder = Folder::new("[state]\ndir = \"blocked/data\"\n[apis.shop]\nroutes = []\n[apis.shop.stages.prod]\n", &[]);
+    let folder =
+        Folder::new("[state]\ndir = \"blocked/data\"\n[apis.shop]\nroutes = []\n[apis.shop.stages.prod]\n", &[]);
     folder.write("blocked", "a file");
     let output = tollgate(&["run", folder.config().to_str().unwrap()]);
     assert_ne!(output.code, 0);
@@ -166,7 +176,11 @@ fn plan_tells_what_a_file_would_change() {
     let same = ask(&gateway, &["plan", file.to_str().unwrap()]).expect(0);
     assert!(same.stdout.contains("no change"), "{}", same.stdout);
 
-    let changed = gateway.folder().read("tollgate.toml").replace("limit = 1000", "limit = 2000").replace("percent = 2.0", "percent = 5.0");
+    let changed = gateway
+        .folder()
+        .read("tollgate.toml")
+        .replace("limit = 1000", "limit = 2000")
+        .replace("percent = 2.0", "percent = 5.0");
     gateway.folder().write("next.toml", &changed);
     let plan = ask(&gateway, &["plan", gateway.folder().path().join("next.toml").to_str().unwrap()]);
     for named in ["basic", "2000", "percent"] {

@@ -57,7 +57,7 @@ fn hammer(address: SocketAddr, target: &str, key: &str, span: Duration) -> Vec<A
                     let sent = start.elapsed().as_secs_f64();
                     let answer = wire.ask(&wish);
                     if answer.status == 200 {
-                        admissions.lock().unwrap().push((sent, start.elapsed().as_secs_f64()));
+                        admissions.lock().expect("no client panicked").push((sent, start.elapsed().as_secs_f64()));
                     } else {
                         assert_eq!(answer.status, 429);
                     }
@@ -65,7 +65,7 @@ fn hammer(address: SocketAddr, target: &str, key: &str, span: Duration) -> Vec<A
             });
         }
     });
-    admissions.into_inner().unwrap()
+    admissions.into_inner().expect("no client panicked")
 }
 
 #[test]

@@ -182,7 +182,9 @@ fn ambiguous_framing_is_refused_with_400_and_the_connection_closed() {
 fn a_bad_chunk_never_completes_a_request() {
     let origin = Origin::echo();
     let gateway = start(&origin);
-    for chunk in ["zz\r\nabc\r\n0\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n", "-3\r\nabc\r\n0\r\n\r\n", "ffffffffffffffffff\r\n"] {
+    for chunk in
+        ["zz\r\nabc\r\n0\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n", "-3\r\nabc\r\n0\r\n\r\n", "ffffffffffffffffff\r\n"]
+    {
         let mut wire = gateway.connect();
         wire.send(format!("POST /shop/prod/upload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}"));
         let answer = wire.read();

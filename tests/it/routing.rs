@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::house::{Answer, Gateway, Origin, delete, get, request};
+use crate::house::{Answer, Gateway, Origin, Wire, delete, get, request};
 
 /// Two APIs whose routes answer with their own names.
 const SHOPS: &str = r#"
@@ -115,7 +115,9 @@ fn every_spelling_of_a_path_is_judged_as_the_one_that_is_forwarded() {
     "#;
     let origin = Origin::mirror();
     let gateway = Gateway::start(config, &[&origin]);
-    for spelling in ["/admin", "//admin", "/./admin", "/open/../admin", "/open/%2e%2e/admin", "/%61dmin", "/x/..//admin"] {
+    for spelling in
+        ["/admin", "//admin", "/./admin", "/open/../admin", "/open/%2e%2e/admin", "/%61dmin", "/x/..//admin"]
+    {
         assert_eq!(gateway.get(spelling).expect(401).code(), "missing_api_key", "{spelling}");
     }
     assert_eq!(origin.requests(), 0);
@@ -159,4 +161,15 @@ fn hosts_without_a_domain_still_reach_apis_by_path() {
     let gateway = Gateway::start(SHOPS, &[]);
     let answer = gateway.ask(&get("/orders/prod/orders").host("other.example"));
     assert_eq!(answer.expect(200).text(), "list");
+}
+
+#[test]
+fn every_listener_serves_the_same() {
+    let server = "[server]\nlisten = [\"127.0.0.1:0\", \"127.0.0.1:0\"]\nthreads = 1\n";
+    let gateway = Gateway::start(&format!("{server}{SHOPS}"), &[]);
+    assert_eq!(gateway.listeners().len(), 2);
+    for address in gateway.listeners() {
+        let answer = Wire::open(*address).ask(&get("/orders/prod/orders"));
+        assert_eq!(answer.expect(200).text(), "list");
+    }
 }

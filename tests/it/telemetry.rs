@@ -54,11 +54,15 @@ fn every_metric_is_there_after_one_request_of_each_kind() {
     }
 
     let shop = ("api", "shop");
-    let requests = |route, status| gateway.metric("tollgate_requests_total", &[shop, ("route", route), ("status", status)]);
+    let requests =
+        |route, status| gateway.metric("tollgate_requests_total", &[shop, ("route", route), ("status", status)]);
     assert_eq!(requests("/orders/{id}", "200"), 2.0, "labels hold the template, not the path");
     assert_eq!(requests("/mine", "401"), 1.0);
     assert_eq!(requests("/mine", "200"), 1.0);
-    assert_eq!(gateway.metric("tollgate_request_duration_seconds_count", &[shop]), gateway.metric("tollgate_requests_total", &[shop]));
+    assert_eq!(
+        gateway.metric("tollgate_request_duration_seconds_count", &[shop]),
+        gateway.metric("tollgate_requests_total", &[shop])
+    );
     assert_eq!(gateway.metric("tollgate_integration_duration_seconds_count", &[shop]), 3.0);
     assert_eq!(gateway.metric("tollgate_throttled_total", &[("reason", "route")]), 1.0);
     assert_eq!(gateway.metric("tollgate_throttled_total", &[("plan", "basic"), ("reason", "rate")]), 1.0);
@@ -82,7 +86,8 @@ fn paths_and_methods_that_nobody_declared_make_no_labels() {
 #[test]
 fn the_access_log_tells_a_request_in_one_line_of_json() {
     let gateway = Gateway::start(SHOP, &[&Origin::text("ok")]);
-    let answer = gateway.ask(&get("/shop/prod/orders/7?secret=token").header("User-Agent", "tests \"quoted\"")).expect(200);
+    let answer =
+        gateway.ask(&get("/shop/prod/orders/7?secret=token").header("User-Agent", "tests \"quoted\"")).expect(200);
     let line = gateway.log_of(answer.field("x-request-id").unwrap());
     for (name, expected) in [("method", "GET"), ("api", "shop"), ("stage", "prod"), ("route", "/orders/{id}")] {
         assert_eq!(line[name], expected, "{line}");
@@ -139,6 +144,8 @@ fn an_access_log_file_is_written_where_told() {
     let gateway = Gateway::start(&config, &[&Origin::text("ok")]);
     gateway.get("/shop/prod/orders/1").expect(200);
     let path = gateway.folder().path().join("access.log");
-    eventually("the line is in the file", || std::fs::read_to_string(&path).is_ok_and(|text| text.contains("/orders/{id}")));
+    eventually("the line is in the file", || {
+        std::fs::read_to_string(&path).is_ok_and(|text| text.contains("/orders/{id}"))
+    });
     assert!(gateway.access_log().is_empty());
 }

@@ -352,7 +352,10 @@ fn parse_sample(line: &str) -> Option<(&str, BTreeMap<&str, String>, f64)> {
 }
 
 /// The first object in a JSON document for which `is_it` holds, however deep.
-pub fn find_object<'a>(document: &'a Value, is_it: &dyn Fn(&serde_json::Map<String, Value>) -> bool) -> Option<&'a Value> {
+pub fn find_object<'a>(
+    document: &'a Value,
+    is_it: &dyn Fn(&serde_json::Map<String, Value>) -> bool,
+) -> Option<&'a Value> {
     match document {
         Value::Object(object) if is_it(object) => Some(document),
         Value::Object(object) => object.values().find_map(|value| find_object(value, is_it)),

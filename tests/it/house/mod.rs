@@ -9,7 +9,7 @@ mod wait;
 mod wire;
 
 pub use gateway::{ADMIN_TOKEN, Folder, Gateway, Output, find_object, tollgate, tollgate_in};
-pub use origin::{Gate, Origin, Out, Seen};
+pub use origin::{Gate, Origin};
 pub use wait::{DEADLINE, eventually, eventually_some};
 pub use wire::{Answer, Request, Wire, delete, get, post, request};
 

@@ -1,7 +1,7 @@
 //! HTTP/1.1 as bytes: what the tests send is exactly what they wrote, and what comes back is read strictly.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 
 use super::DEADLINE;
 
@@ -195,11 +195,6 @@ impl Wire {
         let _ = self.stream.write_all(bytes.as_ref());
     }
 
-    /// Says that no more will be sent.
-    pub fn finish_sending(&mut self) {
-        let _ = self.stream.shutdown(Shutdown::Write);
-    }
-
     /// Reads a whole answer to what was sent as bytes (not for HEAD).
     #[track_caller]
     pub fn read(&mut self) -> Answer {
@@ -302,7 +297,7 @@ impl Wire {
     }
 
     fn fill(&mut self) -> io::Result<()> {
-        let mut piece = [0; 16 * 1024];
+        let mut piece = [0; 64 * 1024];
         match self.stream.read(&mut piece)? {
             0 => Err(io::Error::new(ErrorKind::UnexpectedEof, format!("closed after {:?}", self.pending.len()))),
             n => {

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change is taken: format, lints, tests, documents, benches, the quickstart.
+# Runs all steps whatever fails, and ends with "N passed, N failed": tests and steps together.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source .ci/need.sh
+export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-never}"
+need_build_tools
+need curl curl
+
+passed=0 failed=0 broken=()
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# step NAME COMMAND…: runs a command and counts it.
+step() {
+  local name=$1
+  shift
+  printf '\n=== %s: %s\n' "$name" "$*"
+  if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)) broken+=("$name"); fi
+}
+
+# tests COMMAND…: runs test binaries and counts their tests.
+tests() {
+  printf '\n=== tests: %s\n' "$*"
+  "$@" 2>&1 | tee "$log" || broken+=(tests)
+  local ok bad
+  read -r ok bad < <(sed 's/\x1b\[[0-9;]*m//g' "$log" |
+    awk '/^test result: / { ok += $4; bad += $6 } END { print ok + 0, bad + 0 }')
+  passed=$((passed + ok)) failed=$((failed + bad))
+  # Tests that do not compile report nothing, and are no success.
+  if [ "$ok" = 0 ]; then failed=$((failed + 1)); fi
+}
+
+step format cargo fmt --check
+step lints cargo clippy --all-targets -- -D warnings
+tests cargo test --no-fail-fast
+step documents env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+step benches cargo bench --benches -- --test
+step quickstart conf/quickstart.sh --once
+
+if [ "${#broken[@]}" -gt 0 ]; then printf '\nfailed: %s\n' "${broken[*]}"; fi
+printf '\n%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" = 0 ] && [ "${#broken[@]}" = 0 ]
