@@ -186,6 +186,10 @@ pub struct RateFacts {
 pub struct LogDetail(Option<Box<str>>);
 
 impl LogDetail {
+    pub fn new(detail: impl Into<String>) -> LogDetail {
+        LogDetail(Some(detail.into().into_boxed_str()))
+    }
+
     pub fn for_log(&self) -> Option<&str> {
         self.0.as_deref()
     }
@@ -218,7 +222,7 @@ impl Answer {
 
     /// Adds what only the log may say.
     pub fn with_log(mut self, detail: impl Into<String>) -> Answer {
-        self.log = LogDetail(Some(detail.into().into_boxed_str()));
+        self.log = LogDetail::new(detail);
         self
     }
 

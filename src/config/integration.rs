@@ -1,7 +1,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Located, Span};
+use http::HeaderValue;
+
+use super::parameter::{is_unmappable, read_field_name};
+use super::read::{Table, Value};
+use super::route::{is_method, method_help};
+use super::uri::read_uri;
+use super::{Balance, Ejection, HealthCheck, Located, ParameterMapping, Span, Target, UpstreamTls};
 
 /// `integration = { … }`: what answers a route.
 #[derive(Debug)]
@@ -40,57 +46,6 @@ pub struct HttpIntegration {
     pub request_parameters: Vec<ParameterMapping>,
 }
 
-/// `"host:port"` or `{ address = "host:port", weight = 3 }`
-#[derive(Debug)]
-pub struct Target {
-    pub address: Located<String>,
-    /// 1 to 1000; 1 unless written.
-    pub weight: u32,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Balance {
-    /// `round_robin`, by weight.
-    #[default]
-    RoundRobin,
-    /// `least_busy`: the fewest requests in flight for its weight.
-    LeastBusy,
-}
-
-/// `health = { path = "/healthz", … }`: asked in the background; without `path` a connection is enough.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct HealthCheck {
-    /// Any 2xx or 3xx is healthy. `None`: a TCP connection is.
-    pub path: Option<String>,
-    /// 5 s unless written.
-    pub interval: Duration,
-    /// 2 s unless written.
-    pub timeout: Duration,
-    /// Successes in a row after which a target is used again; 2 unless written.
-    pub healthy: u32,
-    /// Failures in a row after which a target is not used; 3 unless written.
-    pub unhealthy: u32,
-}
-
-/// `ejection = { failures = 5, for = "10s" }`: a target that fails real requests rests for a while.
-/// Only with more than one target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Ejection {
-    /// Failed connections, resets and timeouts in a row; 0 turns it off; 5 unless written.
-    pub failures: u32,
-    /// 10 s unless written.
-    pub rest: Duration,
-}
-
-/// `tls = { … }` towards an `https` back end. Certificates are always verified.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct UpstreamTls {
-    /// PEM text of the authorities to trust instead of the system's; written as a path.
-    pub ca_pem: Option<String>,
-    /// The name to send and to verify; the uri's host unless written.
-    pub server_name: Option<String>,
-}
-
 /// `MOCK`: a fixed answer.
 #[derive(Debug)]
 pub struct MockAnswer {
@@ -100,34 +55,134 @@ pub struct MockAnswer {
     pub body: String,
 }
 
-/// `"integration.request.header.X" = "method.request.header.Y"`
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct ParameterMapping {
-    pub target: ParameterTarget,
-    pub source: ParameterSource,
+const HTTP_KEYS: &[&str] = &[
+    "type",
+    "uri",
+    "method",
+    "timeout",
+    "connect_timeout",
+    "targets",
+    "balance",
+    "health",
+    "ejection",
+    "tls",
+    "preserve_host",
+    "request_parameters",
+];
+
+const MOCK_KEYS: &[&str] = &["type", "status", "headers", "body"];
+
+/// `type`, as it is written.
+#[derive(Clone, Copy)]
+enum Type {
+    HttpProxy,
+    Http,
+    Mock,
+    Unserved,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum ParameterTarget {
-    /// In lower case. Never a hop-by-hop field, `content-length` or `host`.
-    Header(String),
-    /// Appended to the query.
-    Querystring(String),
+const TYPES: &[(&str, Type)] = &[
+    ("HTTP_PROXY", Type::HttpProxy),
+    ("HTTP", Type::Http),
+    ("MOCK", Type::Mock),
+    ("AWS", Type::Unserved),
+    ("AWS_PROXY", Type::Unserved),
+];
+
+const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
+
+impl Integration {
+    /// `path_parameters` are the names in the route's path, `None` where that path is faulty.
+    pub(super) fn read(value: Value<'_>, path_parameters: Option<&[&str]>) -> Option<Integration> {
+        let table = value.open("an integration")?;
+        let kind = match table.required("type", |value| value.word(TYPES))? {
+            Type::HttpProxy => {
+                let table = table.only("an HTTP_PROXY integration", HTTP_KEYS);
+                IntegrationKind::Http(HttpIntegration::read(table, true, path_parameters)?.into())
+            }
+            Type::Http => {
+                let table = table.only("an HTTP integration", HTTP_KEYS);
+                IntegrationKind::Http(HttpIntegration::read(table, false, path_parameters)?.into())
+            }
+            Type::Mock => IntegrationKind::Mock(MockAnswer::read(table.only("a MOCK integration", MOCK_KEYS))?),
+            Type::Unserved => return table.optional("type", refuse_type),
+        };
+        Some(Integration { span: table.span(), kind })
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum ParameterSource {
-    /// `method.request.path.X`
-    Path(String),
-    /// `method.request.querystring.X`: the last value.
-    Querystring(String),
-    /// `method.request.header.X`, in lower case: the last value.
-    Header(String),
-    /// `stageVariables.X`
-    StageVariable(String),
-    /// `context.requestId`, `context.stage`, `context.apiId`, `context.identity.sourceIp`,
-    /// `context.identity.apiKeyId`, `context.httpMethod`, `context.path` or `context.resourcePath`
-    Context(String),
-    /// `'text'`
-    Static(String),
+fn refuse_type<T>(value: Value<'_>) -> Option<T> {
+    let message = format!("integrations of type {} are not served by this release", value.written());
+    value.refuse(message, "write \"HTTP_PROXY\", \"HTTP\" or \"MOCK\"")
+}
+
+impl HttpIntegration {
+    fn read(table: Table<'_>, is_proxy: bool, path_parameters: Option<&[&str]>) -> Option<HttpIntegration> {
+        let uri = table.required("uri", |value| value.located(|value| read_uri(value, path_parameters)));
+        let timeout = table.or("timeout", Duration::from_secs(29), read_timeout);
+        let read_mapping = |value| ParameterMapping::read(value, path_parameters);
+        let mappings = table.optional("request_parameters", Value::entries).unwrap_or_default();
+        let http = HttpIntegration {
+            is_proxy,
+            uri: Located::new(String::new(), Span::default()),
+            method: table.optional("method", read_method),
+            timeout,
+            connect_timeout: table.or("connect_timeout", timeout.min(Duration::from_secs(5)), |value| {
+                value.duration(Duration::from_millis(1)..=timeout)
+            }),
+            targets: table.optional("targets", read_targets).unwrap_or_default(),
+            balance: table.or("balance", Balance::RoundRobin, Balance::read),
+            health: table.optional("health", HealthCheck::read),
+            ejection: table.or("ejection", Ejection::default(), Ejection::read),
+            tls: table.or("tls", UpstreamTls::default(), UpstreamTls::read),
+            preserve_host: table.or("preserve_host", false, Value::bool),
+            request_parameters: mappings.into_iter().filter_map(read_mapping).collect(),
+        };
+        Some(HttpIntegration { uri: uri?, ..http })
+    }
+}
+
+fn read_timeout(value: Value<'_>) -> Option<Duration> {
+    value.duration(Duration::from_millis(1)..=TIMEOUT_MAX)
+}
+
+/// `ANY` is the client's own method, as API Gateway has it.
+fn read_method(value: Value<'_>) -> Option<String> {
+    match value.text()?.as_ref() {
+        "ANY" => None,
+        method if is_method(method) => Some(method.to_owned()),
+        _ => value.refuse_text("which is not a method", method_help(value.written())),
+    }
+}
+
+fn read_targets(value: Value<'_>) -> Option<Vec<Target>> {
+    let targets = value.list(Target::read)?;
+    if targets.is_empty() {
+        return value.refuse("`targets` is empty, so no back end could answer", "name one, or remove the key");
+    }
+    Some(targets)
+}
+
+impl MockAnswer {
+    fn read(table: Table<'_>) -> Option<MockAnswer> {
+        let headers = table.optional("headers", Value::entries).unwrap_or_default();
+        Some(MockAnswer {
+            status: table.or("status", 200, |value| value.integer(200..=599)?.try_into().ok()),
+            headers: headers.into_iter().filter_map(read_header).collect(),
+            body: table.or("body", String::new(), Value::string),
+        })
+    }
+}
+
+fn read_header(value: Value<'_>) -> Option<(String, String)> {
+    let text = value.string();
+    let name = read_field_name(value.name()).filter(|name| !is_unmappable(name));
+    if name.is_none() {
+        value.at_name(format!("`{}` is not a field of an answer", value.name()), "the gateway frames answers itself");
+    }
+    let text = text?;
+    if HeaderValue::from_str(&text).is_err() {
+        return value.refuse(format!("`{}` cannot be sent", value.name()), "use visible ASCII, spaces and tabs");
+    }
+    Some((name?, text))
 }

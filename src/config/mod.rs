@@ -11,35 +11,49 @@ mod admin;
 mod api;
 mod api_key;
 mod cache;
+mod describe;
 mod domain;
 mod fault;
+mod include;
 mod integration;
 mod limits;
+mod load;
+mod name;
+mod parameter;
+mod read;
+mod reference;
+mod render;
 mod route;
 mod server;
 mod source;
 mod stage;
 mod state;
+mod target;
 mod telemetry;
 mod throttle;
+mod uri;
 mod usage_plan;
+
+#[cfg(test)]
+mod tests;
 
 pub use admin::Admin;
 pub use api::{Api, ErrorStyle};
 pub use api_key::{ApiKey, KeyDigest};
 pub use cache::{Invalidation, KeyPart, OnUnauthorized, RouteCache, StageCache};
 pub use domain::{Domain, Mapping};
-pub use fault::Fault;
-pub use integration::{
-    Balance, Ejection, HealthCheck, HttpIntegration, Integration, IntegrationKind, MockAnswer, ParameterMapping,
-    ParameterSource, ParameterTarget, Target, UpstreamTls,
-};
+pub use fault::{Fault, Faults};
+pub use integration::{HttpIntegration, Integration, IntegrationKind, MockAnswer};
 pub use limits::Limits;
+pub use load::{load, load_with, parse, parse_with};
+pub use parameter::{ParameterMapping, ParameterSource, ParameterTarget};
+pub use reference::Variables;
 pub use route::{Method, Route};
 pub use server::{Listen, ListenTls, Server};
-pub use source::{Located, Sources, Span};
+pub use source::{Located, Place, Sources, Span};
 pub use stage::{Canary, Stage, Sticky};
 pub use state::State;
+pub use target::{Balance, Ejection, HealthCheck, Target, UpstreamTls};
 pub use telemetry::{AccessLog, LogDestination, LogFormat, Telemetry};
 pub use throttle::Throttle;
 pub use usage_plan::{Period, Quota, UsagePlan};

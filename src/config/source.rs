@@ -1,8 +1,13 @@
-use std::ops::Deref;
+use std::collections::HashSet;
+use std::fmt;
+use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::api_key::{KeyDigest, digest};
 
 /// Where something was written: a file of [`Sources`] and a range of its bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     pub file: u32,
     pub start: u32,
@@ -14,6 +19,28 @@ pub struct Span {
 pub struct Located<T> {
     pub value: T,
     pub span: Span,
+}
+
+/// The files of a configuration and their texts, literal secrets blanked out. The first is the main file.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    files: Vec<File>,
+    /// Digests of the strings that a `${env:…}` or `${file:…}` took part in.
+    expanded: HashSet<KeyDigest>,
+}
+
+#[derive(Clone, Debug)]
+struct File {
+    path: PathBuf,
+    text: Arc<str>,
+}
+
+/// A place as people name it: `file:line:column`, both counted from 1, columns in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    pub path: &'a Path,
+    pub line: usize,
+    pub column: usize,
 }
 
 impl<T> Located<T> {
@@ -37,29 +64,122 @@ impl<T: PartialEq> PartialEq for Located<T> {
 
 impl<T: Eq> Eq for Located<T> {}
 
-/// The files of a configuration and their texts. The first is the main file.
-#[derive(Debug, Default)]
-pub struct Sources {
-    files: Vec<(PathBuf, String)>,
+impl<T: std::hash::Hash> std::hash::Hash for Located<T> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.value.hash(state);
+    }
 }
 
 impl Sources {
     /// Adds a file and returns its number.
     pub fn add(&mut self, path: impl Into<PathBuf>, text: impl Into<String>) -> u32 {
-        self.files.push((path.into(), text.into()));
+        self.files.push(File { path: path.into(), text: text.into().into() });
         (self.files.len() - 1) as u32
     }
 
     pub fn path(&self, file: u32) -> &Path {
-        self.files.get(file as usize).map_or(Path::new(""), |(path, _)| path)
+        self.files.get(file as usize).map_or(Path::new(""), |file| &file.path)
     }
 
     pub fn text(&self, file: u32) -> &str {
-        self.files.get(file as usize).map_or("", |(_, text)| text)
+        self.files.get(file as usize).map_or("", |file| &file.text)
     }
 
     /// Every file, the main one first.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.files.iter().map(|(path, _)| path.as_path())
+        self.files.iter().map(|file| file.path.as_path())
+    }
+
+    /// File, line and column of a span's start. Counts lines from the file's start: for messages, not for loops.
+    pub fn place(&self, span: Span) -> Place<'_> {
+        let line = Lines::of(self.text(span.file)).find(span.start as usize);
+        Place { path: self.path(span.file), line: line.number, column: line.column }
+    }
+
+    /// The number that the next file gets.
+    pub(super) fn next(&self) -> u32 {
+        self.files.len() as u32
+    }
+
+    pub(super) fn mark_expanded(&mut self, digests: impl IntoIterator<Item = KeyDigest>) {
+        self.expanded.extend(digests);
+    }
+
+    /// Whether this string came out of a `${env:…}` or `${file:…}`, so that it must not be shown.
+    pub(super) fn is_expanded(&self, text: &str) -> bool {
+        !self.expanded.is_empty() && self.expanded.contains(&digest(text))
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.path.display(), self.line, self.column)
+    }
+}
+
+/// Where the lines of one text begin, so that many spans of it are found cheaply.
+pub(super) struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+/// One line of a text, and where in it an offset stands.
+pub(super) struct Line<'a> {
+    /// Counted from 1.
+    pub number: usize,
+    /// In characters, counted from 1.
+    pub column: usize,
+    /// Without its line break.
+    pub text: &'a str,
+    /// The line's first byte in the whole text.
+    pub start: usize,
+}
+
+impl<'a> Lines<'a> {
+    pub fn of(text: &'a str) -> Lines<'a> {
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Lines { text, starts: std::iter::once(0).chain(breaks).collect() }
+    }
+
+    /// The line that holds the byte `offset`; an offset past the end is on the last one.
+    pub fn find(&self, offset: usize) -> Line<'a> {
+        let offset = offset.min(self.text.len());
+        let index = self.starts.partition_point(|start| *start <= offset).saturating_sub(1);
+        let start = self.starts[index];
+        let end = self.starts.get(index + 1).map_or(self.text.len(), |next| next - 1);
+        let text = &self.text[start..end];
+        let before = self.text.get(start..offset).unwrap_or(text);
+        Line { number: index + 1, column: before.chars().count() + 1, text: text.trim_end_matches('\r'), start }
+    }
+}
+
+/// Overwrites ranges of a text with `*`, byte for byte, so that spans stay where they are.
+pub(super) fn conceal(text: String, ranges: &[Range<usize>]) -> String {
+    if ranges.is_empty() {
+        return text;
+    }
+    let mut bytes = text.into_bytes();
+    for range in ranges {
+        if let Some(secret) = bytes.get_mut(range.clone()) {
+            secret.iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'*');
+        }
+    }
+    // The ranges are whole strings of the text, so what remains is text.
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_counted_in_lines_and_characters_from_one() {
+        let mut sources = Sources::default();
+        let file = sources.add("a.toml", "é = 1\r\nb = 2\n");
+        let place = |start| sources.place(Span { file, start, end: start }).to_string();
+        assert_eq!(place(0), "a.toml:1:1");
+        assert_eq!(place(5), "a.toml:1:5");
+        assert_eq!(place(8), "a.toml:2:1");
+        assert_eq!(place(4000), "a.toml:3:1");
     }
 }

@@ -1,1 +1,69 @@
+//! Decides which back end gets a request, for how long it may take, and whether it is tried again.
+//!
+//! In: a [`Target`] compiled per route and variant, the clock, what became of the attempt. Out: a [`Pick`] of one
+//! endpoint (for Pingora's proxy, or for a socket of one's own), or a whole [`Exchange`] that the gateway carries out
+//! itself; or the answer that says why there is none.
+//!
+//! Promises: `timeout` covers everything from the choice of an endpoint to the last byte. A request is tried twice at
+//! the most, and a second time only where that is safe (RFC 9110 section 9.2.2). Certificates and names are always
+//! verified. Endpoints of equal lists are one [`Pool`], over all routes and reloads: what is known of their health and
+//! load lasts while anyone uses them. An unhealthy or resting endpoint gets no request, not even as the last one left.
+//! Absent: HTTP/2 towards back ends, and tasks of its own: `server` drives [`Pools::tend`].
+//!
+//! Cost: a choice is one atomic step in turn, or a look at each endpoint's load; no lock, and no await once a name is
+//! resolved. An exchange clones its request's head once, so that it can be repeated.
 
+mod deadline;
+mod endpoint;
+mod exchange;
+mod failure;
+mod health;
+mod http;
+mod mock;
+mod pick;
+mod pool;
+mod retry;
+mod schedule;
+mod transport;
+
+#[cfg(test)]
+mod origin;
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+pub use deadline::Deadline;
+pub use endpoint::EndpointState;
+pub use exchange::{Exchange, open};
+pub use failure::Failure;
+pub use http::Http;
+pub use mock::Mock;
+pub use pick::Pick;
+pub use pool::{Pool, Pools};
+pub use retry::{is_idempotent, may_retry};
+
+use crate::config::{Fault, Integration, IntegrationKind};
+
+/// What answers a route in one variant of a stage.
+#[derive(Clone, Debug)]
+pub enum Target {
+    Http(Arc<Http>),
+    Mock(Arc<Mock>),
+}
+
+impl Target {
+    /// Compiles `integration` for a route whose path parameters are `names`, in the order of their values. `variables`
+    /// are the variant's: the stage's, overridden by its canary's.
+    pub fn compile(
+        integration: &Integration,
+        variables: &IndexMap<String, String>,
+        names: &[Box<str>],
+        pools: &Pools,
+    ) -> Result<Target, Vec<Fault>> {
+        Ok(match &integration.kind {
+            IntegrationKind::Http(http) => Target::Http(Arc::new(Http::compile(http, variables, names, pools)?)),
+            IntegrationKind::Mock(answer) => Target::Mock(Arc::new(Mock::compile(answer, integration.span)?)),
+        })
+    }
+}

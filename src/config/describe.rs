@@ -1,0 +1,273 @@
+//! A configuration as one JSON document for `plan` and the admin API: whole, stable, without secrets.
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Api, ApiKey, Canary, Config, Domain, HealthCheck, HttpIntegration, IntegrationKind, KeyPart, Listen, ListenTls,
+    Located, LogDestination, LogFormat, ParameterMapping, ParameterSource, ParameterTarget, Route, RouteCache, Server,
+    Sources, Stage, StageCache, Sticky, Target, Telemetry, Throttle, UpstreamTls, UsagePlan, api_key,
+};
+use crate::base::units::{write_duration, write_size};
+
+impl Config {
+    /// Every setting with its default where none was written, in the order of the files.
+    ///
+    /// Routes stand under `"METHOD /path"`. A secret is shown by the start of its digest, so that a change
+    /// of it is seen; the admin token only as set or null.
+    pub fn describe(&self) -> Value {
+        let describe = Describe { sources: &self.sources };
+        json!({
+            "server": describe_server(&self.server),
+            "admin": { "listen": *self.admin.listen, "token": self.admin.token.as_ref().map(|_| "set") },
+            "state": { "dir": self.state.dir.display().to_string() },
+            "telemetry": describe_telemetry(&self.telemetry),
+            "apis": named(&self.apis, |api| describe.api(api)),
+            "usage_plans": named(&self.usage_plans, describe_usage_plan),
+            "api_keys": named(&self.api_keys, describe_api_key),
+            "domains": named(&self.domains, describe_domain),
+        })
+    }
+}
+
+/// What needs to know which texts are secret.
+#[derive(Clone, Copy)]
+struct Describe<'a> {
+    sources: &'a Sources,
+}
+
+impl Describe<'_> {
+    /// The text itself, or a mark for one that came from the environment or a file.
+    fn text(self, text: &str) -> String {
+        match self.sources.is_expanded(text) {
+            true => format!("(secret) {}", hex(&api_key::digest(text)[..4])),
+            false => text.to_owned(),
+        }
+    }
+
+    fn texts<'t>(self, texts: impl IntoIterator<Item = (&'t String, &'t String)>) -> Value {
+        texts.into_iter().map(|(name, text)| (name.clone(), json!(self.text(text)))).collect::<Map<_, _>>().into()
+    }
+
+    fn api(self, api: &Api) -> Value {
+        let name = |route: &Route| format!("{} {}", route.method.as_str(), *route.path);
+        json!({
+            "protocol": "REST",
+            "errors": api.errors.as_str(),
+            "routes": api.routes.iter().map(|route| (name(route), self.route(route))).collect::<Map<_, _>>(),
+            "stages": named(&api.stages, |stage| self.stage(stage)),
+        })
+    }
+
+    fn route(self, route: &Route) -> Value {
+        json!({
+            "api_key_required": route.api_key_required,
+            "integration": self.integration(&route.integration.kind),
+            "cache": route.cache.as_ref().map(describe_route_cache),
+            "throttle": route.throttle.as_ref().map(describe_throttle),
+            "body_limit": route.body_bytes_max.map(describe_body_limit),
+        })
+    }
+
+    fn integration(self, kind: &IntegrationKind) -> Value {
+        match kind {
+            IntegrationKind::Http(http) => self.http(http),
+            IntegrationKind::Mock(mock) => json!({
+                "type": "MOCK",
+                "status": mock.status,
+                "headers": self.texts(&mock.headers),
+                "body": self.text(&mock.body),
+            }),
+        }
+    }
+
+    fn http(self, http: &HttpIntegration) -> Value {
+        json!({
+            "type": if http.is_proxy { "HTTP_PROXY" } else { "HTTP" },
+            "uri": self.text(&http.uri),
+            "method": http.method,
+            "timeout": write_duration(http.timeout),
+            "connect_timeout": write_duration(http.connect_timeout),
+            "targets": http.targets.iter().map(|target| self.target(target)).collect::<Vec<_>>(),
+            "balance": http.balance.as_str(),
+            "health": http.health.as_ref().map(|health| self.health(health)),
+            "ejection": { "failures": http.ejection.failures, "for": write_duration(http.ejection.rest) },
+            "tls": self.tls(&http.tls),
+            "preserve_host": http.preserve_host,
+            "request_parameters": http.request_parameters.iter().map(|it| self.parameter(it)).collect::<Map<_, _>>(),
+        })
+    }
+
+    fn target(self, target: &Target) -> Value {
+        json!({ "address": self.text(&target.address), "weight": target.weight })
+    }
+
+    fn health(self, health: &HealthCheck) -> Value {
+        json!({
+            "path": health.path.as_deref().map(|path| self.text(path)),
+            "interval": write_duration(health.interval),
+            "timeout": write_duration(health.timeout),
+            "healthy": health.healthy,
+            "unhealthy": health.unhealthy,
+        })
+    }
+
+    /// Of the authorities only the start of a digest: the text is long, and it is only asked whether it changed.
+    fn tls(self, tls: &UpstreamTls) -> Value {
+        json!({
+            "ca": tls.ca_pem.as_deref().map(|pem| format!("sha256:{}", hex(&api_key::digest(pem)[..4]))),
+            "server_name": tls.server_name.as_deref().map(|name| self.text(name)),
+        })
+    }
+
+    fn parameter(self, mapping: &ParameterMapping) -> (String, Value) {
+        let target = match &mapping.target {
+            ParameterTarget::Header(name) => format!("integration.request.header.{name}"),
+            ParameterTarget::Querystring(name) => format!("integration.request.querystring.{name}"),
+        };
+        let source = match &mapping.source {
+            ParameterSource::Path(name) => format!("method.request.path.{name}"),
+            ParameterSource::Querystring(name) => format!("method.request.querystring.{name}"),
+            ParameterSource::Header(name) => format!("method.request.header.{name}"),
+            ParameterSource::StageVariable(name) => format!("stageVariables.{name}"),
+            ParameterSource::Context(name) => format!("context.{name}"),
+            ParameterSource::Static(text) => format!("'{}'", self.text(text)),
+        };
+        (target, source.into())
+    }
+
+    fn stage(self, stage: &Stage) -> Value {
+        json!({
+            "variables": self.texts(&stage.variables),
+            "cache": stage.cache.as_ref().map(describe_stage_cache),
+            "throttle": stage.throttle.as_ref().map(describe_throttle),
+            "canary": stage.canary.as_ref().map(|canary| self.canary(canary)),
+            "access_log": stage.access_log_format.as_ref().map(|format| json!({ "format": describe_format(format) })),
+        })
+    }
+
+    fn canary(self, canary: &Canary) -> Value {
+        json!({
+            "percent": *canary.percent,
+            "variables": self.texts(&canary.variables),
+            "use_stage_cache": canary.use_stage_cache,
+            "sticky": match &canary.sticky {
+                Sticky::None => "none".to_owned(),
+                Sticky::ApiKey => "api_key".to_owned(),
+                Sticky::Ip => "ip".to_owned(),
+                Sticky::Header(name) => format!("header.{name}"),
+            },
+        })
+    }
+}
+
+fn describe_server(server: &Server) -> Value {
+    let limits = &server.limits;
+    json!({
+        "listen": server.listen.iter().map(describe_listener).collect::<Vec<_>>(),
+        "threads": server.threads,
+        "drain": write_duration(server.drain),
+        "limits": {
+            "head": write_size(limits.head_bytes_max as u64),
+            "body": describe_body_limit(limits.body_bytes_max),
+            "head_timeout": write_duration(limits.head_timeout),
+            "body_timeout": write_duration(limits.body_timeout),
+            "idle_timeout": write_duration(limits.idle_timeout),
+        },
+    })
+}
+
+fn describe_listener(listen: &Listen) -> Value {
+    let tls = |tls: &ListenTls| json!({ "cert": tls.cert.display().to_string(), "key": tls.key.display().to_string() });
+    json!({ "address": *listen.address, "tls": listen.tls.as_ref().map(tls), "h2": listen.h2 })
+}
+
+fn describe_telemetry(telemetry: &Telemetry) -> Value {
+    let path = match &telemetry.access_log.destination {
+        LogDestination::Stdout => "stdout".to_owned(),
+        LogDestination::Stderr => "stderr".to_owned(),
+        LogDestination::Off => "off".to_owned(),
+        LogDestination::File(path) => path.display().to_string(),
+    };
+    json!({
+        "access_log": { "path": path, "format": describe_format(&telemetry.access_log.format) },
+        "key_labels": telemetry.key_labels_max,
+    })
+}
+
+fn describe_format(format: &LogFormat) -> &str {
+    match format {
+        LogFormat::Json => "json",
+        LogFormat::Context(line) => line,
+    }
+}
+
+fn describe_stage_cache(cache: &StageCache) -> Value {
+    json!({
+        "enabled": cache.enabled,
+        "ttl": write_duration(cache.ttl),
+        "size": write_size(cache.size),
+        "invalidation": {
+            "require_authorization": cache.invalidation.require_authorization,
+            "on_unauthorized": cache.invalidation.on_unauthorized.as_str(),
+        },
+    })
+}
+
+fn describe_route_cache(cache: &RouteCache) -> Value {
+    let parts = |key: &Vec<Located<KeyPart>>| key.iter().map(|part| part.to_string()).collect::<Vec<_>>();
+    json!({
+        "enabled": cache.enabled,
+        "ttl": cache.ttl.map(write_duration),
+        "key": cache.key.as_ref().map(parts),
+    })
+}
+
+fn describe_throttle(throttle: &Throttle) -> Value {
+    json!({ "rate": throttle.rate, "burst": throttle.burst })
+}
+
+fn describe_body_limit(bytes: u64) -> String {
+    if bytes == u64::MAX { "unlimited".into() } else { write_size(bytes) }
+}
+
+fn describe_usage_plan(plan: &UsagePlan) -> Value {
+    let overrides =
+        plan.route_throttle.iter().map(|(route, throttle)| (route.value.clone(), describe_throttle(throttle)));
+    json!({
+        "stages": values(&plan.stages),
+        "throttle": plan.throttle.as_ref().map(describe_throttle),
+        "quota": plan.quota.as_ref().map(|quota| json!({
+            "limit": quota.limit,
+            "period": quota.period.as_str(),
+            "offset": quota.offset,
+        })),
+        "route_throttle": overrides.collect::<Map<_, _>>(),
+        "may_invalidate_cache": plan.may_invalidate_cache,
+    })
+}
+
+fn describe_api_key(key: &ApiKey) -> Value {
+    json!({
+        "sha256": format!("{}…", hex(&key.digest[..4])),
+        "usage_plans": values(&key.usage_plans),
+        "enabled": key.enabled,
+    })
+}
+
+fn describe_domain(domain: &Domain) -> Value {
+    let mappings = domain.mappings.iter().map(|mapping| (mapping.base_path.value.clone(), json!(*mapping.target)));
+    json!({ "mappings": mappings.collect::<Map<_, _>>() })
+}
+
+fn named<T>(items: &IndexMap<String, T>, describe: impl Fn(&T) -> Value) -> Value {
+    items.iter().map(|(name, item)| (name.clone(), describe(item))).collect::<Map<_, _>>().into()
+}
+
+fn values(located: &[Located<String>]) -> Vec<&str> {
+    located.iter().map(|located| located.value.as_str()).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

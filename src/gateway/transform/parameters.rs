@@ -1,0 +1,184 @@
+use std::borrow::Cow;
+
+use http::{HeaderName, HeaderValue};
+use indexmap::IndexMap;
+use percent_encoding::percent_decode_str;
+
+use super::context::{Context, write_address};
+use super::query;
+use super::uri::{parameters_help, slot};
+use crate::base::{Fields, Head};
+use crate::config::{Fault, ParameterMapping, ParameterSource, ParameterTarget, Span};
+
+/// `request_parameters`, compiled: where each value comes from and where it goes.
+#[derive(Debug, Default)]
+pub struct Parameters {
+    headers: Box<[(HeaderName, Source)]>,
+    querystrings: Box<[(Box<str>, Source)]>,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// The index of a path parameter.
+    Path(usize),
+    Querystring(Box<str>),
+    Header(Box<str>),
+    Context(Fact),
+    /// A text, or a stage variable's value.
+    Constant(Box<str>),
+    /// A stage variable that the stage lacks.
+    Absent,
+}
+
+/// `context.…`
+#[derive(Clone, Copy, Debug)]
+enum Fact {
+    RequestId,
+    Stage,
+    ApiId,
+    SourceIp,
+    ApiKeyId,
+    HttpMethod,
+    Path,
+    ResourcePath,
+}
+
+impl Parameters {
+    /// Compiles `mappings` of an integration at `span`, for a route whose path parameters are `names`.
+    pub fn compile(
+        mappings: &[ParameterMapping],
+        span: Span,
+        variables: &IndexMap<String, String>,
+        names: &[Box<str>],
+    ) -> Result<Parameters, Vec<Fault>> {
+        let (mut headers, mut querystrings, mut faults) = (Vec::new(), Vec::new(), Vec::new());
+        for mapping in mappings {
+            let source = Source::compile(&mapping.source, span, variables, names);
+            match (&mapping.target, source) {
+                (_, Err(fault)) => faults.push(fault),
+                (ParameterTarget::Querystring(name), Ok(source)) => querystrings.push((name.as_str().into(), source)),
+                (ParameterTarget::Header(name), Ok(source)) => match HeaderName::from_bytes(name.as_bytes()) {
+                    Ok(name) => headers.push((name, source)),
+                    Err(_) => faults.push(Fault::at(span, format!("\"{name}\" is not a header's name"))),
+                },
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Parameters { headers: headers.into(), querystrings: querystrings.into() })
+    }
+
+    /// Whether a mapping says what the field `name` is.
+    pub(super) fn sets_header(&self, name: &str) -> bool {
+        self.headers.iter().any(|(header, _)| header.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// Calls `each` with every mapped field whose source is there and is fit for a field's value.
+    pub(super) fn for_each_header<'a>(
+        &'a self,
+        request: &Request<'a>,
+        mut each: impl FnMut(&'a HeaderName, Cow<'a, [u8]>),
+    ) {
+        for (name, source) in &self.headers {
+            if let Some(value) = source.value(request).filter(|value| HeaderValue::from_bytes(value).is_ok()) {
+                each(name, value);
+            }
+        }
+    }
+
+    /// Appends every mapped query parameter whose source is there.
+    pub(super) fn write_query(&self, request: &Request<'_>, target: &mut String) {
+        for (name, source) in &self.querystrings {
+            if let Some(value) = source.value(request) {
+                query::push_pair(target, name, &value);
+            }
+        }
+    }
+}
+
+/// Where a mapping's values are read.
+#[derive(Clone, Copy)]
+pub(super) struct Request<'a> {
+    pub(super) head: &'a Head<'a>,
+    pub(super) values: &'a [&'a str],
+    pub(super) context: &'a Context<'a>,
+}
+
+impl Source {
+    fn compile(
+        source: &ParameterSource,
+        span: Span,
+        variables: &IndexMap<String, String>,
+        names: &[Box<str>],
+    ) -> Result<Source, Fault> {
+        Ok(match source {
+            ParameterSource::Path(name) => Source::Path(slot(name, names).ok_or_else(|| {
+                let message = format!("the route's path has no parameter {{{name}}}");
+                Fault::at(span, message).with_help(parameters_help(names))
+            })?),
+            ParameterSource::Querystring(name) => Source::Querystring(name.as_str().into()),
+            ParameterSource::Header(name) => Source::Header(name.to_ascii_lowercase().into()),
+            ParameterSource::StageVariable(name) => {
+                variables.get(name).map_or(Source::Absent, |value| Source::Constant(value.as_str().into()))
+            }
+            ParameterSource::Context(name) => Source::Context(Fact::compile(name, span)?),
+            ParameterSource::Static(text) => Source::Constant(text.as_str().into()),
+        })
+    }
+
+    /// The value, decoded; `None` when it is absent, which drops the parameter.
+    fn value<'a>(&'a self, request: &Request<'a>) -> Option<Cow<'a, [u8]>> {
+        match self {
+            Source::Path(index) => request.values.get(*index).map(|value| percent_decode_str(value).into()),
+            Source::Querystring(name) => query::last_value(request.head.query, name),
+            Source::Header(name) => last_header(&request.head.fields, name).map(Cow::Borrowed),
+            Source::Context(fact) => fact.value(request),
+            Source::Constant(text) => Some(Cow::Borrowed(text.as_bytes())),
+            Source::Absent => None,
+        }
+    }
+}
+
+impl Fact {
+    fn compile(name: &str, span: Span) -> Result<Fact, Fault> {
+        Ok(match name.strip_prefix("context.").unwrap_or(name) {
+            "requestId" => Fact::RequestId,
+            "stage" => Fact::Stage,
+            "apiId" => Fact::ApiId,
+            "identity.sourceIp" => Fact::SourceIp,
+            "identity.apiKeyId" => Fact::ApiKeyId,
+            "httpMethod" => Fact::HttpMethod,
+            "path" => Fact::Path,
+            "resourcePath" => Fact::ResourcePath,
+            other => return Err(Fault::at(span, format!("unknown variable context.{other}")).with_help(
+                "context has requestId, stage, apiId, identity.sourceIp, identity.apiKeyId, httpMethod, path and resourcePath",
+            )),
+        })
+    }
+
+    fn value<'a>(self, request: &Request<'a>) -> Option<Cow<'a, [u8]>> {
+        let Request { head, context, .. } = *request;
+        let text = match self {
+            Fact::SourceIp => {
+                let mut address = Vec::with_capacity(40);
+                write_address(head.client, &mut address);
+                return Some(Cow::Owned(address));
+            }
+            Fact::RequestId => context.request_id,
+            Fact::Stage => context.stage,
+            Fact::ApiId => context.api,
+            Fact::ApiKeyId => context.key?,
+            Fact::HttpMethod => head.method,
+            Fact::Path => context.path,
+            Fact::ResourcePath => context.route,
+        };
+        Some(Cow::Borrowed(text.as_bytes()))
+    }
+}
+
+fn last_header<'a>(fields: &Fields<'a>, name: &str) -> Option<&'a [u8]> {
+    let mut last = None;
+    fields.for_each(name, |value| last = Some(value));
+    last
+}

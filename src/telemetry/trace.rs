@@ -1,0 +1,341 @@
+use std::fmt;
+
+use smallvec::SmallVec;
+
+use crate::base::{Fields, Head, Now};
+
+/// A request's place in distributed traces, ready to be sent to the back end.
+///
+/// Continues W3C `traceparent` and `X-Amzn-Trace-Id`, each from its own field; the gateway's hop has one new span id
+/// in both. Where one of them is missing it takes the other's trace id. Where both are missing a trace begins that is
+/// **not** sampled: whether to pay for a trace is decided where spans are collected, and the gateway collects none.
+#[derive(Clone)]
+pub struct Trace {
+    /// `00-{trace id}-{span id}-{flags}`, lower-case hexadecimal digits.
+    traceparent: [u8; TRACEPARENT_LEN],
+    /// `Root=…;Parent=…;Sampled=…` and what other fields the client sent.
+    amzn: SmallVec<[u8; 80]>,
+    is_continued: bool,
+}
+
+const TRACEPARENT_LEN: usize = 55;
+
+/// Fields beside `Root`, `Parent` and `Sampled` go on as far as they fit.
+const AMZN_LEN_MAX: usize = 256;
+
+impl Trace {
+    /// Continues what `head` carries, or begins a trace. Allocates only for an unusually long `X-Amzn-Trace-Id`.
+    pub fn from_head(head: &Head<'_>, now: Now) -> Trace {
+        let w3c = traceparent_of(&head.fields);
+        let amzn = head.fields.text("x-amzn-trace-id").and_then(Amzn::read);
+        let trace_id = match (&w3c, &amzn) {
+            (Some(w3c), _) => w3c.trace_id,
+            (None, Some(amzn)) => amzn.trace_id(),
+            (None, None) => new_trace_id(now),
+        };
+        let flags = match (&w3c, &amzn) {
+            (Some(w3c), _) => w3c.flags,
+            (None, Some(amzn)) => u8::from(amzn.is_sampled()),
+            (None, None) => 0,
+        };
+        let span_id = hex::<16>(fastrand::u64(1..).into());
+        Trace {
+            traceparent: write_traceparent(&trace_id, &span_id, flags),
+            amzn: match amzn {
+                Some(amzn) => amzn.continued(&span_id),
+                None => write_amzn(&trace_id, &span_id, flags & SAMPLED != 0),
+            },
+            is_continued: w3c.is_some(),
+        }
+    }
+
+    /// The value of `traceparent` for the back end.
+    pub fn traceparent(&self) -> &str {
+        ascii(&self.traceparent)
+    }
+
+    /// The value of `X-Amzn-Trace-Id` for the back end.
+    pub fn amzn(&self) -> &str {
+        ascii(&self.amzn)
+    }
+
+    /// 32 hexadecimal digits: what the log knows the trace by.
+    pub fn trace_id(&self) -> &str {
+        ascii(&self.traceparent[3..35])
+    }
+
+    /// The `Root` of `X-Amzn-Trace-Id`: `1-{8 digits}-{24 digits}`.
+    pub fn root(&self) -> &str {
+        ascii(&self.amzn["Root=".len()..][..ROOT_LEN])
+    }
+
+    /// Whether the client's `tracestate` may go on. It belongs to the client's `traceparent` and goes with it when
+    /// that is missing or invalid (W3C Trace Context section 3.3).
+    pub fn keeps_tracestate(&self) -> bool {
+        self.is_continued
+    }
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.traceparent())
+    }
+}
+
+/// Only ASCII is ever written into a trace.
+fn ascii(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+type TraceId = [u8; 32];
+type SpanId = [u8; 16];
+
+/// The seconds and 96 random bits: valid in both worlds, X-Ray wants the time first.
+fn new_trace_id(now: Now) -> TraceId {
+    let seconds = u128::from(now.unix_ms / 1000) << 96;
+    hex(seconds | (fastrand::u128(..) >> 32))
+}
+
+/// The lowest `N` hexadecimal digits of `number`.
+fn hex<const N: usize>(number: u128) -> [u8; N] {
+    std::array::from_fn(|at| b"0123456789abcdef"[(number >> (4 * (N - 1 - at))) as usize & 0xf])
+}
+
+/// What a valid `traceparent` says.
+struct TraceParent {
+    trace_id: TraceId,
+    flags: u8,
+}
+
+const SAMPLED: u8 = 0b01;
+/// The trace id's last seven bytes are random (W3C Trace Context level 2).
+const RANDOM: u8 = 0b10;
+
+/// The request's `traceparent`, if it has exactly one and that is valid.
+fn traceparent_of(fields: &Fields<'_>) -> Option<TraceParent> {
+    let (mut first, mut count) = (None, 0);
+    fields.for_each("traceparent", |value| {
+        first = first.or(Some(value));
+        count += 1;
+    });
+    first.filter(|_| count == 1).and_then(TraceParent::read)
+}
+
+impl TraceParent {
+    /// W3C Trace Context section 3.2. A version that is not known is read as far as version 00 reaches.
+    fn read(value: &[u8]) -> Option<TraceParent> {
+        let (head, rest) = value.split_at_checked(TRACEPARENT_LEN)?;
+        let version = &head[..2];
+        let is_whole = if version == b"00" { rest.is_empty() } else { rest.is_empty() || rest[0] == b'-' };
+        let has_dashes = head[2] == b'-' && head[35] == b'-' && head[52] == b'-';
+        let (trace_id, parent_id, flags) = (&head[3..35], &head[36..52], &head[53..]);
+        let is_hex = [version, trace_id, parent_id, flags].iter().all(|part| part.iter().all(is_lower_hex));
+        let is_valid = is_whole && has_dashes && is_hex && version != b"ff";
+        let is_present = !is_all_zero(trace_id) && !is_all_zero(parent_id);
+        let flags = u8::from_str_radix(ascii(flags), 16).ok()?;
+        let trace_id = trace_id.try_into().ok()?;
+        // Flags of later versions mean nothing to this one.
+        (is_valid && is_present).then_some(TraceParent { trace_id, flags: flags & (SAMPLED | RANDOM) })
+    }
+}
+
+fn is_lower_hex(byte: &u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}
+
+fn is_all_zero(digits: &[u8]) -> bool {
+    digits.iter().all(|digit| *digit == b'0')
+}
+
+fn write_traceparent(trace_id: &TraceId, span_id: &SpanId, flags: u8) -> [u8; TRACEPARENT_LEN] {
+    let mut out = *b"00-00000000000000000000000000000000-0000000000000000-00";
+    out[3..35].copy_from_slice(trace_id);
+    out[36..52].copy_from_slice(span_id);
+    out[53..].copy_from_slice(&hex::<2>(flags.into()));
+    out
+}
+
+/// `1-{8 digits}-{24 digits}`
+const ROOT_LEN: usize = 35;
+
+/// What a valid `X-Amzn-Trace-Id` says: `Root=1-…;Parent=…;Sampled=…;…`.
+struct Amzn<'a> {
+    value: &'a str,
+    root: &'a [u8; ROOT_LEN],
+    /// As the client says; where it does not say, a trace that has a parent is sampled.
+    sampled: Option<bool>,
+    has_parent: bool,
+}
+
+impl<'a> Amzn<'a> {
+    fn read(value: &'a str) -> Option<Amzn<'a>> {
+        let (mut root, mut sampled, mut has_parent) = (None, None, false);
+        for (name, value) in amzn_fields(value) {
+            match name {
+                "Root" => root = root.or(read_root(value)),
+                "Parent" => has_parent = true,
+                "Sampled" if value == "1" => sampled = Some(true),
+                "Sampled" if value == "0" => sampled = Some(false),
+                _ => {}
+            }
+        }
+        root.map(|root| Amzn { value, root, sampled, has_parent })
+    }
+
+    fn is_sampled(&self) -> bool {
+        self.sampled.unwrap_or(self.has_parent)
+    }
+
+    /// The root's digits as W3C writes a trace id.
+    fn trace_id(&self) -> TraceId {
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&self.root[2..10]);
+        id[8..].copy_from_slice(&self.root[11..]);
+        id.make_ascii_lowercase();
+        id
+    }
+
+    /// The field for the back end: the parent is this hop, everything else as it came.
+    fn continued(&self, span_id: &SpanId) -> SmallVec<[u8; 80]> {
+        let mut out = SmallVec::new();
+        for part in [b"Root=", &self.root[..], b";Parent=", span_id, b";Sampled=", digit(self.is_sampled())] {
+            out.extend_from_slice(part);
+        }
+        for (name, value) in amzn_fields(self.value) {
+            let is_ours = matches!(name, "Root" | "Parent" | "Sampled");
+            let is_visible = name.bytes().chain(value.bytes()).all(|byte| byte.is_ascii_graphic());
+            if !is_ours && is_visible && out.len() + name.len() + value.len() + 2 <= AMZN_LEN_MAX {
+                for part in [b";", name.as_bytes(), b"=", value.as_bytes()] {
+                    out.extend_from_slice(part);
+                }
+            }
+        }
+        out
+    }
+}
+
+fn amzn_fields(value: &str) -> impl Iterator<Item = (&str, &str)> {
+    value.split(';').filter_map(|field| field.trim().split_once('='))
+}
+
+fn read_root(value: &str) -> Option<&[u8; ROOT_LEN]> {
+    let root: &[u8; ROOT_LEN] = value.as_bytes().try_into().ok()?;
+    let is_hex = root[2..10].iter().chain(&root[11..]).all(u8::is_ascii_hexdigit);
+    let is_present = !is_all_zero(&root[2..10]) || !is_all_zero(&root[11..]);
+    (root.starts_with(b"1-") && root[10] == b'-' && is_hex && is_present).then_some(root)
+}
+
+fn write_amzn(trace_id: &TraceId, span_id: &SpanId, is_sampled: bool) -> SmallVec<[u8; 80]> {
+    let mut out = SmallVec::new();
+    let (time, random) = trace_id.split_at(8);
+    for part in [b"Root=1-", time, b"-", random, b";Parent=", span_id, b";Sampled=", digit(is_sampled)] {
+        out.extend_from_slice(part);
+    }
+    out
+}
+
+fn digit(is_set: bool) -> &'static [u8] {
+    if is_set { b"1" } else { b"0" }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::telemetry::line::tests::{STARTED, head};
+
+    const ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    const SPAN: &str = "00f067aa0ba902b7";
+    const ROOT: &str = "1-5759e988-bd862e3fe1be46a994272793";
+
+    fn trace(fields: &[(&str, &str)]) -> Trace {
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        Trace::from_head(&head(&fields), STARTED)
+    }
+
+    /// `#` in `expected` stands for the hop's own span id, which must be the same in both fields and new.
+    #[track_caller]
+    fn check(fields: &[(&str, &str)], traceparent: &str, amzn: &str) {
+        let trace = trace(fields);
+        let span = &trace.traceparent()[36..52];
+        assert_ne!(span, SPAN);
+        assert_eq!(trace.traceparent(), traceparent.replace('#', span));
+        assert_eq!(trace.amzn(), amzn.replace('#', span));
+    }
+
+    #[test]
+    fn each_field_is_continued_and_one_begins_the_other() {
+        let parent = |flags| format!("00-{ID}-{SPAN}-{flags}");
+        let as_amzn = "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=#";
+        check(&[("traceparent", &parent("01"))], &format!("00-{ID}-#-01"), &format!("{as_amzn};Sampled=1"));
+        check(&[("traceparent", &parent("00"))], &format!("00-{ID}-#-00"), &format!("{as_amzn};Sampled=0"));
+        check(&[("traceparent", &parent("ff"))], &format!("00-{ID}-#-03"), &format!("{as_amzn};Sampled=1"));
+
+        let amzn = "x-amzn-trace-id";
+        let as_w3c = "00-5759e988bd862e3fe1be46a994272793-#";
+        let (sampled, unsampled) =
+            (format!("Root={ROOT};Parent=#;Sampled=1"), format!("Root={ROOT};Parent=#;Sampled=0"));
+        check(&[(amzn, &format!("Root={ROOT}"))], &format!("{as_w3c}-00"), &unsampled);
+        check(&[(amzn, &format!("Root={ROOT};Parent={SPAN}"))], &format!("{as_w3c}-01"), &sampled);
+        check(&[(amzn, &format!("Parent={SPAN};Sampled=0;Root={ROOT}"))], &format!("{as_w3c}-00"), &unsampled);
+        let others = format!("Self=1-67891234-12456789abcdef012345678;Root={ROOT};Sampled=1;Lineage=a:0");
+        let kept = format!("{sampled};Self=1-67891234-12456789abcdef012345678;Lineage=a:0");
+        check(&[(amzn, &others)], &format!("{as_w3c}-01"), &kept);
+
+        let both = [("traceparent", parent("01")), (amzn, format!("Root={ROOT};Sampled=0"))];
+        let both: Vec<_> = both.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        check(&both, &format!("00-{ID}-#-01"), &unsampled);
+    }
+
+    #[test]
+    fn a_later_version_is_read_as_far_as_it_is_known() {
+        check(
+            &[("traceparent", &format!("cc-{ID}-{SPAN}-01-what-the-future-brings"))],
+            &format!("00-{ID}-#-01"),
+            "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=#;Sampled=1",
+        );
+    }
+
+    #[test]
+    fn what_is_invalid_begins_a_new_unsampled_trace() {
+        let zero = "0".repeat(32);
+        for value in [
+            format!("ff-{ID}-{SPAN}-01"),
+            format!("00-{ID}-{SPAN}-01-more"),
+            format!("cc-{ID}-{SPAN}-01.more"),
+            format!("00-{}-{SPAN}-01", ID.to_uppercase()),
+            format!("00-{zero}-{SPAN}-01"),
+            format!("00-{ID}-0000000000000000-01"),
+            format!("00-{ID}-{SPAN}-1"),
+            format!("00-{ID}-{SPAN}-0g"),
+            format!("00_{ID}_{SPAN}_01"),
+            String::new(),
+        ] {
+            let trace = trace(&[("traceparent", &value), ("x-amzn-trace-id", "Root=1-5759e988-nonsense;Sampled=1")]);
+            assert_ne!(trace.trace_id(), ID, "{value}");
+            assert!(trace.traceparent().ends_with("-00") && trace.amzn().ends_with(";Sampled=0"), "{value}");
+            assert!(!trace.keeps_tracestate());
+        }
+        let value = format!("00-{ID}-{SPAN}-01");
+        assert_ne!(trace(&[("traceparent", &value), ("traceparent", &value)]).trace_id(), ID);
+    }
+
+    #[test]
+    fn a_new_trace_has_the_time_first_and_one_id_in_both_fields() {
+        let (one, other) = (trace(&[]), trace(&[]));
+        assert!(one.trace_id().starts_with("65ba1cc0"), "{one:?}");
+        assert_eq!(one.root().replace('-', "")[1..], *one.trace_id());
+        assert_ne!(one.trace_id(), other.trace_id());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sent_on_is_well_formed_whatever_came(w3c in ".{0,80}", amzn in "(Root=1-5759e988-bd862e3fe1be46a994272793)?.{0,400}") {
+            let trace = trace(&[("traceparent", &w3c), ("x-amzn-trace-id", &amzn)]);
+            prop_assert!(TraceParent::read(trace.traceparent().as_bytes()).is_some());
+            prop_assert!(Amzn::read(trace.amzn()).is_some());
+            prop_assert!(trace.amzn().len() <= AMZN_LEN_MAX && trace.amzn().bytes().all(|b| b.is_ascii_graphic()));
+        }
+    }
+}
