@@ -1,0 +1,290 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::base::{Clock, Now};
+use crate::config::Period;
+
+use super::desk::{Ask, Message};
+use super::file::Row;
+use super::ledger::Scope;
+use super::tally::{Seen, Tally, TallyCell};
+use super::{StoreError, calendar};
+
+/// What a counter counts up to. Given with every call, so that a changed limit holds at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Requests per period, at most [`Quota::LIMIT_MAX`].
+    pub limit: u64,
+    /// Counts as used in the first period in which the key is used.
+    pub offset: u64,
+}
+
+impl Quota {
+    /// About 10^12.
+    pub const LIMIT_MAX: u64 = Tally::COUNT_MAX;
+
+    /// Requests that are reserved at a time.
+    pub fn block(&self) -> u64 {
+        (self.limit / 200).clamp(1, 1_000)
+    }
+}
+
+/// The requests of one key under one plan, over all stages, in the current period.
+#[derive(Debug)]
+pub struct Counter {
+    key: Arc<str>,
+    scope: Arc<Scope>,
+    used: TallyCell,
+    /// The durable mark. Written by the writer thread only.
+    reserved: TallyCell,
+    /// What the operator granted on top of the limit. Written by the writer thread only.
+    extension: TallyCell,
+    /// The writer has been asked for the next block and has not answered.
+    is_asking: AtomicBool,
+}
+
+/// A request that was counted.
+#[derive(Debug)]
+pub struct Taken {
+    number: u32,
+    /// Requests left in the period.
+    pub remaining: u64,
+    /// When it was counted: later than the `now` that came in, if the counter had to wait for the disk.
+    pub at: Now,
+}
+
+/// The quota of the period is spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exhausted {
+    /// The limit with what was granted on top of it.
+    pub limit: u64,
+    /// The length of the period.
+    pub window_s: u64,
+    /// Until the period ends, rounded up; at least 1.
+    pub reset_s: u64,
+}
+
+/// How much of a quota is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usage {
+    pub key: Arc<str>,
+    pub plan: Arc<str>,
+    /// As configured, without `extension`.
+    pub limit: u64,
+    /// Granted on top of the limit for this period.
+    pub extension: u64,
+    pub used: u64,
+    pub remaining: u64,
+    pub period: Period,
+    pub resets_at_unix_ms: u64,
+}
+
+/// The outcome of one look at a counter.
+enum Look {
+    Taken(Taken),
+    Exhausted(Exhausted),
+    /// The limit is not reached, the durable mark is.
+    Unreserved,
+}
+
+impl Counter {
+    pub(super) fn new(key: Arc<str>, scope: Arc<Scope>, row: Row) -> Counter {
+        let mark = Tally::new(row.number, row.mark);
+        let extension = Tally::new(row.number, row.extension);
+        Counter {
+            key,
+            scope,
+            used: TallyCell::new(mark),
+            reserved: TallyCell::new(mark),
+            extension: TallyCell::new(extension),
+            is_asking: AtomicBool::new(false),
+        }
+    }
+
+    pub fn key(&self) -> &Arc<str> {
+        &self.key
+    }
+
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Decides and counts in one step. Completes at once, unless the key is faster than the disk.
+    pub async fn take(self: &Arc<Self>, quota: &Quota, clock: &Clock, now: Now) -> Result<Taken, Exhausted> {
+        match self.look(quota, now) {
+            Look::Taken(taken) => Ok(taken),
+            Look::Exhausted(exhausted) => Err(exhausted),
+            Look::Unreserved => self.take_when_reserved(quota, clock).await,
+        }
+    }
+
+    /// Waits for the writer; when it takes too long the store counts as failing, and counting needs no mark.
+    async fn take_when_reserved(self: &Arc<Self>, quota: &Quota, clock: &Clock) -> Result<Taken, Exhausted> {
+        let desk = &self.scope.desk;
+        let deadline = tokio::time::Instant::now() + desk.patience.reservation;
+        loop {
+            // Listening begins before looking: an answer in between is not missed.
+            let answered = desk.answered();
+            let now = clock.now();
+            match self.look(quota, now) {
+                Look::Taken(taken) => return Ok(taken),
+                Look::Exhausted(exhausted) => return Err(exhausted),
+                Look::Unreserved if tokio::time::timeout_at(deadline, answered).await.is_err() => {
+                    desk.stalled();
+                    // If the writer has just answered after all, it must hear of this to end it.
+                    self.ask(quota, now);
+                }
+                Look::Unreserved => {}
+            }
+        }
+    }
+
+    fn look(self: &Arc<Self>, quota: &Quota, now: Now) -> Look {
+        let mut seen = self.used.seen();
+        loop {
+            let standing = self.standing(seen, quota, now);
+            let Tally { number, count } = standing;
+            let total = self.total(quota, number);
+            if count >= total {
+                return Look::Exhausted(self.exhausted(number, total, now));
+            }
+            let mark = self.reserved.load().count_in(number);
+            if count >= mark && !self.scope.desk.is_failing() {
+                self.ask(quota, now);
+                return Look::Unreserved;
+            }
+            match self.used.replace(seen, Tally::new(number, count + 1)) {
+                Ok(()) => {
+                    if mark < total && mark.saturating_sub(count + 1) <= quota.block() / 2 {
+                        self.ask(quota, now);
+                    }
+                    return Look::Taken(Taken { number, remaining: total - count - 1, at: now });
+                }
+                Err(other) => seen = other,
+            }
+        }
+    }
+
+    /// What is used in the period of `now`, or in the latest one that was ever counted in: it is never left backwards.
+    fn standing(&self, seen: Seen, quota: &Quota, now: Now) -> Tally {
+        let used = seen.tally();
+        let reserved = self.reserved.load();
+        let number = calendar::number(self.scope.period, now.unix_ms).max(used.number).max(reserved.number);
+        let is_first_period = used.number == 0;
+        Tally::new(number, if is_first_period { quota.offset } else { used.count_in(number) })
+    }
+
+    /// What may be used in this period.
+    fn total(&self, quota: &Quota, number: u32) -> u64 {
+        quota.limit.saturating_add(self.extension.load().count_in(number)).min(Quota::LIMIT_MAX)
+    }
+
+    fn exhausted(&self, number: u32, limit: u64, now: Now) -> Exhausted {
+        let left_ms = calendar::end_unix_ms(self.scope.period, number).saturating_sub(now.unix_ms);
+        let window_s = calendar::length_s(self.scope.period, number);
+        Exhausted { limit, window_s, reset_s: left_ms.div_ceil(1_000).max(1) }
+    }
+
+    /// Asks the writer for the next block, once.
+    fn ask(self: &Arc<Self>, quota: &Quota, now: Now) {
+        if self.begin_asking() {
+            let ask = Ask { counter: Arc::clone(self), quota: *quota, now };
+            self.scope.desk.send(Message::Reserve(ask));
+        }
+    }
+
+    /// Whether the caller is the one to ask.
+    pub(super) fn begin_asking(&self) -> bool {
+        !self.is_asking.swap(true, Ordering::AcqRel)
+    }
+
+    /// Takes back a count of a request that another limit refused. Nothing happens if its period is over.
+    pub fn give_back(&self, taken: Taken) {
+        let mut seen = self.used.seen();
+        while let Tally { number, count: 1.. } = seen.tally() {
+            if number != taken.number {
+                return;
+            }
+            match self.used.replace(seen, Tally::new(number, seen.tally().count - 1)) {
+                Ok(()) => return,
+                Err(other) => seen = other,
+            }
+        }
+    }
+
+    /// Grants `n` more requests in the current period. Durable when it returns `Ok`.
+    pub async fn extend(self: &Arc<Self>, n: u64, quota: &Quota, now: Now) -> Result<(), StoreError> {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let ask = Ask { counter: Arc::clone(self), quota: *quota, now };
+        self.scope.desk.send(Message::Extend { ask, n, reply });
+        answer.await.unwrap_or_else(|_| Err(self.scope.desk.closed()))
+    }
+
+    /// How much is used now.
+    pub fn usage(&self, quota: &Quota, now: Now) -> Usage {
+        let Tally { number, count: used } = self.standing(self.used.seen(), quota, now);
+        let total = self.total(quota, number);
+        Usage {
+            key: Arc::clone(&self.key),
+            plan: Arc::clone(&self.scope.plan),
+            limit: quota.limit,
+            extension: self.extension.load().count_in(number),
+            used,
+            remaining: total.saturating_sub(used),
+            period: self.scope.period,
+            resets_at_unix_ms: calendar::end_unix_ms(self.scope.period, number),
+        }
+    }
+}
+
+/// The writer's side: what to make durable, and saying that it is.
+impl Counter {
+    /// The row that lets this counter go on for a block and a half; `None` when it needs none.
+    pub(super) fn next_reservation(&self, quota: &Quota, now: Now) -> Option<Row> {
+        let Tally { number, count } = self.standing(self.used.seen(), quota, now);
+        let mark = self.reserved.load().count_in(number);
+        let wanted = (count + quota.block() + quota.block() / 2).min(self.total(quota, number));
+        let row = Row { number, mark: wanted, extension: self.extension.load().count_in(number) };
+        (wanted > mark).then_some(row)
+    }
+
+    /// The row that grants `n` more in the current period.
+    pub(super) fn next_extension(&self, n: u64, quota: &Quota, now: Now) -> Row {
+        let Tally { number, count } = self.standing(self.used.seen(), quota, now);
+        let extension = self.extension.load().count_in(number).saturating_add(n).min(Quota::LIMIT_MAX);
+        Row { number, mark: self.reserved.load().count_in(number).max(count), extension }
+    }
+
+    /// The row is durable: counting may go up to it.
+    pub(super) fn publish(&self, row: Row) {
+        self.extension.store(Tally::new(row.number, row.extension));
+        self.reserved.store(Tally::new(row.number, row.mark));
+    }
+
+    /// The next block may be asked for. Not a plain store: who asked meanwhile in vain is heard of after this.
+    pub(super) fn answer(&self) {
+        self.is_asking.swap(false, Ordering::AcqRel);
+    }
+
+    /// Whether requests were counted beyond the mark, as they are while the disk fails. Asked when it works again:
+    /// from here on whoever is counting has seen that a mark is needed.
+    pub(super) fn has_overrun(&self) -> bool {
+        let used = self.used.end_era();
+        used.count > self.reserved.load().count_in(used.number)
+    }
+
+    /// Withdraws what is reserved and not used, and returns the exact row; `None` when the durable one is exact.
+    ///
+    /// Whoever is counting meanwhile either is in the row or finds the mark withdrawn and asks anew.
+    pub(super) fn settle(&self) -> Option<Row> {
+        let (used, reserved) = (self.used.load(), self.reserved.load());
+        if used == reserved || used.number == 0 {
+            return None;
+        }
+        if used.count < reserved.count_in(used.number) {
+            self.reserved.store(used);
+        }
+        let Tally { number, count } = self.used.end_era();
+        Some(Row { number, mark: count, extension: self.extension.load().count_in(number) })
+    }
+}

@@ -1,0 +1,103 @@
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::config::Period;
+
+use super::desk::{Desk, Health, Message, Patience};
+use super::error::{Problem, StoreError};
+use super::file::{self, OpenDatabase, QuotaFile};
+use super::ledger::Ledger;
+use super::writer::Writer;
+
+/// All quota counters, and the thread that makes them durable. Dropping it flushes and closes the file.
+#[derive(Debug)]
+pub struct Store {
+    desk: Arc<Desk>,
+    path: PathBuf,
+    ledgers: Mutex<Ledgers>,
+}
+
+/// By plan; a plan has one ledger for each kind of period that it ever had.
+type Ledgers = HashMap<Arc<str>, Vec<Arc<Ledger>>, ahash::RandomState>;
+
+/// How long a flush or a close may take: a shutdown must not hang on a disk that does.
+const CLOSE_WAIT: Duration = Duration::from_secs(10);
+
+impl Store {
+    /// Opens `quota.redb` in `dir`, which is made if it is missing. Blocks until every counter is read.
+    pub fn open(dir: &Path) -> Result<Store, StoreError> {
+        Store::start(file::path_in(dir)?, Box::new(file::open_file), Patience::default())
+    }
+
+    /// A store without a file, for commands that compile a configuration beside a running gateway.
+    pub fn in_memory() -> Result<Store, StoreError> {
+        Store::start(PathBuf::from("(memory)"), Box::new(file::open_in_memory), Patience::default())
+    }
+
+    pub(super) fn start(path: PathBuf, open: OpenDatabase, patience: Patience) -> Result<Store, StoreError> {
+        let mut file = QuotaFile::open(path.clone(), open)?;
+        let (sender, messages) = mpsc::channel();
+        let desk = Arc::new(Desk::new(sender, path.clone(), patience));
+        let mut ledgers = Ledgers::default();
+        file.read(|of, row| ledger_in(&mut ledgers, of.plan, of.period, &desk).restore(of.key, row))?;
+        let writer = Writer { file, messages, desk: Arc::clone(&desk), asks: Vec::new(), retry_at: None };
+        let thread = thread::Builder::new().name("quota-store".to_owned()).spawn(|| writer.run());
+        thread.map_err(|error| StoreError::from_io(&path, &error))?;
+        Ok(Store { desk, path, ledgers: Mutex::new(ledgers) })
+    }
+
+    /// The counters of a plan's keys for this kind of period. A plan whose period changes begins another ledger.
+    pub fn ledger(&self, plan: &str, period: Period) -> Arc<Ledger> {
+        Arc::clone(ledger_in(&mut self.lock(), plan, period, &self.desk))
+    }
+
+    /// Whether counters are durable at this moment.
+    pub fn health(&self) -> Health {
+        self.desk.health()
+    }
+
+    /// Writes what is used instead of what is reserved, so that closing loses nothing. Blocks, 10 s at most.
+    ///
+    /// Counting may go on meanwhile and after it, and reserves anew.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        let counters = self.lock().values().flatten().flat_map(|ledger| ledger.all()).collect();
+        let (reply, answer) = mpsc::channel();
+        self.desk.send(Message::Flush { counters, reply });
+        let stalled = || StoreError::new(&self.path, Problem::Stalled);
+        answer.recv_timeout(CLOSE_WAIT).unwrap_or_else(|_| Err(stalled()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ledgers> {
+        // Nothing in here can stop half-way.
+        self.ledgers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn ledger_in<'a>(ledgers: &'a mut Ledgers, plan: &str, period: Period, desk: &Arc<Desk>) -> &'a Arc<Ledger> {
+    // Not `entry`: that would copy the name for every row that is read.
+    if !ledgers.contains_key(plan) {
+        ledgers.insert(Arc::from(plan), Vec::new());
+    }
+    let of_plan = ledgers.get_mut(plan).expect("it was inserted above");
+    let place = of_plan.iter().position(|ledger| ledger.period() == period).unwrap_or_else(|| {
+        of_plan.push(Arc::new(Ledger::new(Arc::from(plan), period, Arc::clone(desk))));
+        of_plan.len() - 1
+    });
+    &of_plan[place]
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if let Err(error) = self.flush() {
+            tracing::error!(%error, "what is reserved and not used is lost");
+        }
+        let (reply, closed) = mpsc::channel();
+        self.desk.send(Message::Close { reply });
+        // A disk that hangs is left to the end of the process.
+        let _ = closed.recv_timeout(CLOSE_WAIT);
+    }
+}

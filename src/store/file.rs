@@ -1,0 +1,144 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+
+use crate::config::Period;
+
+use super::StoreError;
+use super::error::Problem;
+
+/// The durable state of one counter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Row {
+    /// The period's number, see [`super::calendar`].
+    pub number: u32,
+    /// Up to here requests may have been counted.
+    pub mark: u64,
+    /// Granted on top of the limit, in this period.
+    pub extension: u64,
+}
+
+/// Whose row it is, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowKey<'a> {
+    pub plan: &'a str,
+    pub key: &'a str,
+    pub period: Period,
+}
+
+/// `(plan, API key, kind of period)` → `(number, mark, extension)`
+const QUOTAS: TableDefinition<'static, (&str, &str, u8), (u32, u64, u64)> = TableDefinition::new("quotas");
+
+/// Rows are read once and written in small batches, so a small cache will do.
+const CACHE_BYTES: usize = 16 << 20;
+
+const FILE_NAME: &str = "quota.redb";
+
+/// The embedded database, and how to open it again after it failed.
+pub(super) struct QuotaFile {
+    path: PathBuf,
+    open: OpenDatabase,
+    /// `None` after a failure: redb does nothing more with a file that failed once.
+    database: Option<Database>,
+}
+
+/// Opens, or makes, the database at this path.
+pub(super) type OpenDatabase = Box<dyn Fn(&Path) -> Result<Database, redb::Error> + Send>;
+
+/// The file in `dir`, which is made if it is missing.
+pub(super) fn path_in(dir: &Path) -> Result<PathBuf, StoreError> {
+    fs::create_dir_all(dir).map_err(|error| StoreError::from_io(dir, &error))?;
+    Ok(dir.join(FILE_NAME))
+}
+
+pub(super) fn open_file(path: &Path) -> Result<Database, redb::Error> {
+    // The check costs one pass over a file that is read whole anyway, and turns damage into an error.
+    let database = Builder::new().set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true).create(path)?;
+    // A new file is only durable once its folder is.
+    if let Some(dir) = path.parent() {
+        fs::File::open(dir)?.sync_all()?;
+    }
+    Ok(database)
+}
+
+pub(super) fn open_in_memory(_: &Path) -> Result<Database, redb::Error> {
+    Ok(Builder::new().create_with_backend(redb::backends::InMemoryBackend::new())?)
+}
+
+impl QuotaFile {
+    pub fn open(path: PathBuf, open: OpenDatabase) -> Result<QuotaFile, StoreError> {
+        let mut file = QuotaFile { path, open, database: None };
+        file.database()?;
+        // Whatever forbids writing is found now and not with the first request.
+        file.write(std::iter::empty())?;
+        Ok(file)
+    }
+
+    /// Reads every row.
+    pub fn read(&mut self, mut each: impl FnMut(RowKey<'_>, Row)) -> Result<(), StoreError> {
+        let mut read = |database: &Database| -> Result<(), redb::Error> {
+            let table = match database.begin_read()?.open_table(QUOTAS) {
+                Err(TableError::TableDoesNotExist(_)) => return Ok(()),
+                table => table?,
+            };
+            for entry in table.iter()? {
+                let (key, row) = entry?;
+                let ((plan, key, period), (number, mark, extension)) = (key.value(), row.value());
+                // A kind of period that a later version may add is left alone.
+                if let Some(period) = period_of_code(period) {
+                    each(RowKey { plan, key, period }, Row { number, mark, extension });
+                }
+            }
+            Ok(())
+        };
+        read(self.database()?).map_err(|error| StoreError::from_redb(&self.path, error))
+    }
+
+    /// Writes all rows or none. Durable when it returns `Ok`.
+    pub fn write<'a>(&mut self, rows: impl Iterator<Item = (RowKey<'a>, Row)>) -> Result<(), StoreError> {
+        let write = |database: &Database| -> Result<(), redb::Error> {
+            let transaction = database.begin_write()?;
+            {
+                let mut table = transaction.open_table(QUOTAS)?;
+                for (RowKey { plan, key, period }, row) in rows {
+                    table.insert((plan, key, code_of_period(period)), (row.number, row.mark, row.extension))?;
+                }
+            }
+            // `Durability::Immediate` is the default: this returns after the sync.
+            Ok(transaction.commit()?)
+        };
+        let written = write(self.database()?);
+        written.map_err(|error| {
+            self.database = None;
+            StoreError::from_redb(&self.path, error)
+        })
+    }
+
+    fn database(&mut self) -> Result<&Database, StoreError> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => (self.open)(&self.path).map_err(|error| self.open_error(error))?,
+        };
+        Ok(self.database.insert(database))
+    }
+
+    fn open_error(&self, error: redb::Error) -> StoreError {
+        if self.path.is_dir() {
+            return StoreError::new(&self.path, Problem::Corrupt("it is a folder".to_owned()));
+        }
+        StoreError::from_redb(&self.path, error)
+    }
+}
+
+fn code_of_period(period: Period) -> u8 {
+    match period {
+        Period::Day => b'D',
+        Period::Week => b'W',
+        Period::Month => b'M',
+    }
+}
+
+fn period_of_code(code: u8) -> Option<Period> {
+    [Period::Day, Period::Week, Period::Month].into_iter().find(|period| code_of_period(*period) == code)
+}

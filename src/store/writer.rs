@@ -1,0 +1,146 @@
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Instant;
+
+use super::StoreError;
+use super::counter::Counter;
+use super::desk::{Ask, Desk, Message};
+use super::file::{QuotaFile, Row, RowKey};
+
+/// Messages that are taken up before what they ask for is committed.
+const BATCH_MAX: usize = 10_000;
+
+/// The one thread that touches the file: everything that is asked meanwhile goes into one transaction.
+pub(super) struct Writer {
+    pub file: QuotaFile,
+    pub messages: Receiver<Message>,
+    pub desk: Arc<Desk>,
+    /// Unanswered, at most one of each counter. They stay here while the disk fails.
+    pub asks: Vec<Ask>,
+    /// When to try again what failed.
+    pub retry_at: Option<Instant>,
+}
+
+impl Writer {
+    /// Runs until the store is closed.
+    pub fn run(mut self) {
+        loop {
+            match self.turn() {
+                ControlFlow::Continue(()) => {}
+                ControlFlow::Break(None) => return,
+                ControlFlow::Break(Some(closed)) => {
+                    // The file's lock is released before the one who closes goes on.
+                    drop(self);
+                    let _ = closed.send(());
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Waits for a message, takes up all that are there, and commits.
+    fn turn(&mut self) -> ControlFlow<Option<Sender<()>>> {
+        if let Some(first) = self.wait()? {
+            let batch: Vec<Message> = std::iter::once(first).chain(self.messages.try_iter()).take(BATCH_MAX).collect();
+            for message in batch {
+                self.handle(message)?;
+            }
+        }
+        self.reserve();
+        ControlFlow::Continue(())
+    }
+
+    /// The next message, or nothing when it is time to try again.
+    fn wait(&self) -> ControlFlow<Option<Sender<()>>, Option<Message>> {
+        let received = match self.retry_at {
+            None => self.messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(at) => self.messages.recv_timeout(at.saturating_duration_since(Instant::now())),
+        };
+        match received {
+            Ok(message) => ControlFlow::Continue(Some(message)),
+            Err(RecvTimeoutError::Timeout) => ControlFlow::Continue(None),
+            Err(RecvTimeoutError::Disconnected) => ControlFlow::Break(None),
+        }
+    }
+
+    fn handle(&mut self, message: Message) -> ControlFlow<Option<Sender<()>>> {
+        match message {
+            Message::Reserve(ask) => self.asks.push(ask),
+            // Who asked may have gone away: what was done stands.
+            Message::Extend { ask, n, reply } => drop(reply.send(self.extend(&ask, n))),
+            Message::Flush { counters, reply } => {
+                // What was asked before is answered before, so that nothing is reserved after.
+                self.reserve();
+                drop(reply.send(self.settle(counters)));
+            }
+            Message::Close { reply } => return ControlFlow::Break(Some(reply)),
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Answers all asks with one transaction, unless the disk is failing and its pause is not over.
+    fn reserve(&mut self) {
+        let is_retrying = self.retry_at.is_some();
+        let is_pausing = self.retry_at.is_some_and(|at| Instant::now() < at);
+        if is_pausing || (self.asks.is_empty() && !is_retrying) {
+            return;
+        }
+        let rows: Vec<_> = self.asks.iter().map(|ask| ask.counter.next_reservation(&ask.quota, ask.now)).collect();
+        let changed = || self.asks.iter().zip(&rows).filter_map(|(ask, row)| Some((&*ask.counter, (*row)?)));
+        // An empty transaction finds out whether the disk works again.
+        if (is_retrying || changed().next().is_some())
+            && let Err(error) = self.file.write(changed().map(keyed))
+        {
+            return self.failed(&error);
+        }
+        changed().for_each(|(counter, row)| counter.publish(row));
+        let answered = std::mem::take(&mut self.asks);
+        answered.iter().for_each(|ask| ask.counter.answer());
+        self.retry_at = None;
+        if self.desk.is_failing() {
+            self.recover(answered);
+        }
+        self.desk.answer();
+    }
+
+    /// Ends counting without marks, and asks for the counters that went beyond theirs while this was written.
+    fn recover(&mut self, answered: Vec<Ask>) {
+        self.desk.recover();
+        self.asks = answered;
+        self.asks.retain(|ask| ask.counter.has_overrun() && ask.counter.begin_asking());
+        if !self.asks.is_empty() {
+            self.retry_at = Some(Instant::now());
+        }
+    }
+
+    fn extend(&mut self, ask: &Ask, n: u64) -> Result<(), StoreError> {
+        let row = ask.counter.next_extension(n, &ask.quota, ask.now);
+        self.write(&[(Arc::clone(&ask.counter), row)])
+    }
+
+    /// Writes what is used instead of what is reserved.
+    fn settle(&mut self, counters: Vec<Arc<Counter>>) -> Result<(), StoreError> {
+        let exact = |counter: Arc<Counter>| counter.settle().map(|row| (counter, row));
+        let rows: Vec<_> = counters.into_iter().filter_map(exact).collect();
+        if rows.is_empty() { Ok(()) } else { self.write(&rows) }
+    }
+
+    fn write(&mut self, rows: &[(Arc<Counter>, Row)]) -> Result<(), StoreError> {
+        let written = self.file.write(rows.iter().map(|(counter, row)| keyed((counter, *row))));
+        written.inspect_err(|error| self.failed(error))?;
+        rows.iter().for_each(|(counter, row)| counter.publish(*row));
+        Ok(())
+    }
+
+    fn failed(&mut self, error: &StoreError) {
+        self.retry_at = Some(Instant::now() + self.desk.patience.retry);
+        self.desk.fail(error);
+        self.desk.answer();
+    }
+}
+
+fn keyed((counter, row): (&Counter, Row)) -> (RowKey<'_>, Row) {
+    let scope = counter.scope();
+    (RowKey { plan: &scope.plan, key: counter.key(), period: scope.period }, row)
+}
