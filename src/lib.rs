@@ -3,29 +3,29 @@
 //! This list is the map: a room imports only rooms above it, and inside `gateway` the order is the
 //! request's own trip. `docs/architecture.md` follows the same order.
 
-/// Words all rooms share: time, units, a borrowed request view, the closed list of refusals.
+// Words all rooms share: time, units, a borrowed request view, the closed list of refusals.
 pub mod base;
 
-/// What the operator wrote: TOML files → plain typed values with their places, or every fault at once.
+// What the operator wrote: TOML files → plain typed values with their places, or every fault at once.
 pub mod config;
 
-/// Durable state: the embedded store of quota counters.
+// Durable state: the embedded store of quota counters.
 pub mod store;
 
-/// Facts of a request → metrics, access log line, trace fields.
+// Facts of a request → metrics, access log line, trace fields.
 pub mod telemetry;
 
-/// The data plane, in the order in which a request travels.
+// The data plane, in the order in which a request travels.
 pub mod gateway;
 
-/// Releases: promotion of canaries, and what a configuration would change.
+// Releases: promotion of canaries, and what a configuration would change.
 pub mod delivery;
 
-/// The operator's side: the admin API.
+// The operator's side: the admin API.
 pub mod control;
 
-/// Sockets, runtimes, background tasks, signals, drain.
+// Sockets, runtimes, background tasks, signals, drain.
 pub mod server;
 
-/// One file a command.
+// One file a command.
 pub mod cli;

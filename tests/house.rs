@@ -38,7 +38,7 @@ fn collect(folder: &Path, sources: &mut Vec<Source>) {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
             collect(&path, sources);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
             let text = fs::read_to_string(&path).expect("a text");
             let text = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
             let path = path.strip_prefix(src()).expect("below src").to_owned();

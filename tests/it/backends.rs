@@ -218,7 +218,7 @@ fn a_target_that_fails_its_health_check_is_left_alone_until_it_is_well() {
         _ => out.text("patient"),
     });
     let sound = Origin::text("sound");
-    let health = r#", targets = ["@1", "@2"], health = { path = "/healthz", interval = "50ms", timeout = "1s", healthy = 1, unhealthy = 1 }"#;
+    let health = r#", targets = ["@1", "@2"], health = { path = "/healthz", interval = "100ms", timeout = "1s", healthy = 1, unhealthy = 1 }"#;
     let gateway = Gateway::start(&front(health), &[&patient, &sound]);
     let turns = || -> BTreeMap<String, usize> {
         let mut turns = BTreeMap::new();
@@ -235,7 +235,7 @@ fn a_target_that_fails_its_health_check_is_left_alone_until_it_is_well() {
 #[test]
 fn no_healthy_target_is_a_503_that_says_when_to_come_back() {
     let health =
-        r#", targets = ["@1", "@2"], health = { interval = "50ms", timeout = "1s", healthy = 1, unhealthy = 1 }"#;
+        r#", targets = ["@1", "@2"], health = { interval = "100ms", timeout = "1s", healthy = 1, unhealthy = 1 }"#;
     let (one, two) = (Origin::nobody(), Origin::nobody());
     let gateway = Gateway::start(&front(health).replace("@1", &one).replace("@2", &two), &[]);
     eventually("both are known to be down", || gateway.get("/front/prod/a").status == 503);

@@ -155,7 +155,7 @@ fn a_refused_request_says_which_limit_and_when_to_come_back() {
     assert!(remaining.starts_with("\"basic\"") && remaining.contains("r=0"), "{remaining}");
     let policy = answer.field("ratelimit-policy").expect("RateLimit-Policy");
     assert!(policy.starts_with("\"basic\"") && policy.contains("q=2"), "{policy}");
-    assert!(gateway.metric("tollgate_throttled_total", &[("plan", "basic"), ("reason", "rate")]) >= 1.0);
+    gateway.expect_metric("tollgate_throttled_total", &[("plan", "basic"), ("reason", "rate")], 1.0);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn a_quota_is_exact_and_what_is_refused_does_not_count() {
     assert_eq!(gateway.usage("alice", "basic", "used"), 25);
     assert_eq!(admitted(&gateway, "/shop/prod/a", BOB, 5), 5);
     assert_eq!(gateway.usage("bob", "basic", "used"), 5);
-    assert!(gateway.metric("tollgate_throttled_total", &[("plan", "basic"), ("reason", "quota")]) >= 16.0);
+    gateway.expect_metric("tollgate_throttled_total", &[("plan", "basic"), ("reason", "quota")], 16.0);
 }
 
 #[test]

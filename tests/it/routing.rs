@@ -78,6 +78,8 @@ fn the_most_exact_route_wins_and_a_dead_end_is_left_again() {
     check(&gateway, "GET http://api.example.com/orders/new/items", (200, "items"));
     check(&gateway, "GET http://api.example.com/files/readme", (200, "readme"));
     check(&gateway, "GET http://api.example.com/files/readme/more", (200, "files"));
+    check(&gateway, "POST http://api.example.com/files/readme", (200, "files"));
+    check(&gateway, "GET http://api.example.com/orders/new/", (200, "new"));
     check(&gateway, "GET http://api.example.com/orders/7/items/8", (404, "unknown_route"));
     check(&gateway, "GET http://api.example.com/nothing", (404, "unknown_route"));
 }

@@ -186,6 +186,12 @@ impl Gateway {
         sum_metric(&self.metrics(), name, labels)
     }
 
+    /// Waits until a metric has this value: a request is counted when it is over, which its client may see earlier.
+    #[track_caller]
+    pub fn expect_metric(&self, name: &str, labels: &[(&str, &str)], value: f64) {
+        eventually(&format!("{name} {labels:?} is {value}"), || self.metric(name, labels) == value);
+    }
+
     /// Writes a new configuration and has it loaded; returns when a reload was counted, whatever its result.
     #[track_caller]
     pub fn change(&self, config: &str, back_ends: &[&Origin]) {
@@ -424,4 +430,19 @@ fn read_all(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> 
         let _ = pipe.read_to_string(&mut text);
         text
     })
+}
+
+#[test]
+fn the_ready_line_and_the_metrics_are_read() {
+    let line = "tollgate: ready, serving on http://127.0.0.1:1, https://[::1]:2, admin on http://127.0.0.1:3";
+    let (http, admin) = parse_ready(line);
+    assert_eq!(http.iter().map(SocketAddr::port).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(admin.port(), 3);
+
+    let text = "# HELP a Words.\na{x=\"1\",y=\"a, b\"} 2\na{x=\"1\",y=\"c\"} 3\na{x=\"2\",y=\"c\"} 4\nab 5\n";
+    assert_eq!(sum_metric(text, "a", &[]), 9.0);
+    assert_eq!(sum_metric(text, "a", &[("x", "1")]), 5.0);
+    assert_eq!(sum_metric(text, "a", &[("y", "a, b")]), 2.0);
+    assert_eq!(sum_metric(text, "ab", &[]), 5.0);
+    assert_eq!(sum_metric(text, "ab", &[("x", "1")]), 0.0);
 }

@@ -336,3 +336,36 @@ impl Gate {
         let _ = self.0.1.wait_timeout_while(is_open, DEADLINE, |is_open| !*is_open);
     }
 }
+
+#[test]
+fn the_wire_and_the_scripted_back_end_understand_each_other() {
+    use super::wire::{Wire, get, post};
+
+    let gate = Gate::default();
+    let at_the_gate = gate.clone();
+    let origin = Origin::start(move |seen, out| match seen.target.as_str() {
+        "/chunks" => {
+            out.head(200, &[("Transfer-Encoding", "chunked")]);
+            out.chunk("a, ");
+            at_the_gate.wait();
+            out.chunk("b");
+            out.last_chunk();
+        }
+        "/reset" => out.reset(),
+        _ => out.text(&seen.body),
+    });
+    let mut wire = Wire::open(origin.address);
+    assert_eq!(wire.ask(&post("/", "echoed")).expect(200).text(), "echoed");
+    wire.send(get("/chunks").bytes());
+    let mut answer = wire.read_head().expect(200);
+    gate.open();
+    wire.read_body(&mut answer);
+    assert_eq!(answer.text(), "a, b");
+    wire.send("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    assert_eq!(wire.read().expect(200).text(), "abc");
+    assert!(wire.try_ask(&get("/reset")).is_err());
+    assert_eq!((origin.requests(), origin.heads(), origin.connections(), origin.body_bytes()), (4, 4, 1, 9));
+    origin.stop();
+    let again = Origin::start_on(&origin.address(), |_, out| out.text("again"));
+    assert_eq!(Wire::open(again.address).ask(&get("/")).text(), "again");
+}
