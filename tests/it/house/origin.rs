@@ -207,6 +207,8 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             return;
         }
         let Ok(stream) = stream else { continue };
+        // Head and body are two writes, and the second must not wait for an acknowledgement of the first.
+        let _ = stream.set_nodelay(true);
         let connection = shared.connections.fetch_add(1, Ordering::SeqCst);
         if let Ok(copy) = stream.try_clone() {
             shared.open.lock().expect("no script panicked").push(copy);
