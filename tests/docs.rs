@@ -1,5 +1,7 @@
 //! Documents that are written from the code, and documents that are held against it.
 
+#![expect(clippy::unwrap_used, reason = "a test of nothing else")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -89,4 +91,20 @@ fn every_metric_is_documented_and_every_documented_metric_exists() {
     let registered: BTreeSet<&str> =
         code.split("\"tollgate_").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert_eq!(documented, registered);
+}
+
+#[test]
+fn every_key_of_the_reference_is_read_by_the_configuration() {
+    let sources = fs::read_dir(docs("../src/config")).unwrap();
+    let code: String = sources.map(|entry| read(&entry.unwrap().path())).collect();
+    let page = read(&docs("reference.md"));
+    let tables = page.split("\n\n").filter(|part| part.starts_with("| key |"));
+    let keys: BTreeSet<&str> = tables
+        .flat_map(str::lines)
+        .filter_map(|line| line.strip_prefix("| `")?.split_once(" |"))
+        .flat_map(|(keys, _)| keys.split(['`', ',', ' ']).filter(|key| !key.is_empty()))
+        .collect();
+    assert!(keys.len() > 40, "the tables of keys were not found");
+    let unknown: Vec<_> = keys.into_iter().filter(|key| !code.contains(&format!("\"{key}\""))).collect();
+    assert!(unknown.is_empty(), "docs/reference.md explains what nobody reads: {}", unknown.join(", "));
 }

@@ -1,6 +1,8 @@
 //! What a request allocates, phase by phase, against written numbers. They only go down: a change that raises one
 //! says in its message why it must.
 
+#![expect(clippy::unwrap_used, reason = "a test of nothing else")]
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 

@@ -29,7 +29,7 @@ impl Routes {
         if self.json {
             print_json(&routes);
         } else {
-            print_table(&routes, &["stage", "method", "path", "api_key", "cache", "integration"]);
+            print_table(&routes, &["api", "stage", "method", "path", "api_key", "cache", "integration"]);
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 
 use super::Compiler;
 use crate::base::{RouteId, StageId, StageName, Variant};
-use crate::config::{self, ErrorStyle, Fault, Method};
+use crate::config::{self, ErrorStyle, Fault};
 use crate::gateway::authorize;
 use crate::gateway::integrate::Target;
 use crate::gateway::route::{Canary, Pattern, Tree};
@@ -19,25 +19,37 @@ use crate::telemetry::{Format, RouteSeries};
 pub(super) struct Routes<'c> {
     first: u32,
     tree: Arc<Tree>,
-    written: Vec<(&'c config::Route, Arc<str>, Arc<str>, Vec<Box<str>>)>,
+    entries: Vec<Entry<'c>>,
+}
+
+/// A route, with what is shared by its plans.
+struct Entry<'c> {
+    route: &'c config::Route,
+    method: Arc<str>,
+    path: Arc<str>,
+    parameter_names: Vec<Box<str>>,
 }
 
 impl<'c> Compiler<'c> {
     pub(super) fn routes(&mut self, api: &'c config::Api, first: u32) -> Routes<'c> {
         let mut tree = Tree::new(api.errors == ErrorStyle::Standard);
-        let mut written = Vec::with_capacity(api.routes.len());
+        let mut entries = Vec::with_capacity(api.routes.len());
         for (at, route) in api.routes.iter().enumerate() {
             let pattern = Pattern::new(&route.path);
             if let Err(RouteId(other)) = tree.insert(&pattern, &route.method, RouteId(first + at as u32)) {
                 let other = &api.routes[(other - first) as usize];
-                let message = format!("route {} {} is written twice", method_text(&route.method), route.path.value);
+                let message = format!("route {} {} is written twice", route.method.as_str(), route.path.value);
                 let fault = Fault::at(route.path.span, message).with_help("remove one of them");
                 self.faults.push(fault.with_also(other.path.span, "the other one is here"));
             }
-            let method = method_text(&route.method);
-            written.push((route, Arc::from(method), Arc::from(route.path.as_str()), pattern.parameter_names()));
+            entries.push(Entry {
+                route,
+                method: route.method.as_str().into(),
+                path: route.path.as_str().into(),
+                parameter_names: pattern.parameter_names(),
+            });
         }
-        Routes { first, tree: Arc::new(tree), written }
+        Routes { first, tree: Arc::new(tree), entries }
     }
 
     pub(super) fn stage(
@@ -58,8 +70,8 @@ impl<'c> Compiler<'c> {
         });
         let caches = Caches::new(&text, api, written, previous.and_then(|stage| stage.cache.as_ref()));
         let old_limiters = previous.map(Stage::route_limiters).unwrap_or_default();
-        let mut limits = Vec::with_capacity(routes.written.len());
-        for (at, (route, method, path, _)) in routes.written.iter().enumerate() {
+        let mut limits = Vec::with_capacity(routes.entries.len());
+        for (at, Entry { route, method, path, .. }) in routes.entries.iter().enumerate() {
             self.route_ids.insert(format!("{text} {method} {path}"), RouteId(routes.first + at as u32));
             let throttle = route.throttle.as_ref().map(|throttle| {
                 let policy: Arc<str> = format!("{method} {path}").into();
@@ -69,7 +81,7 @@ impl<'c> Compiler<'c> {
             limits.push(throttle::Limits { route: throttle, stage: limiter.clone() });
         }
         let plans = |compiler: &mut Self, variant: Variant, variables: &IndexMap<String, String>| -> Box<[Plan]> {
-            let entries = routes.written.iter().zip(&limits);
+            let entries = routes.entries.iter().zip(&limits);
             let plan = |(entry, limits)| compiler.plan(&name, variant, variables, written, &caches, entry, limits);
             entries.filter_map(plan).collect()
         };
@@ -89,7 +101,6 @@ impl<'c> Compiler<'c> {
             tree: Arc::clone(&routes.tree),
             first_route: routes.first,
             canary: written.canary.as_ref().map(|canary| Canary::compile(canary, &text)),
-            text,
             stable_plans,
             canary_plans,
             format,
@@ -105,10 +116,10 @@ impl<'c> Compiler<'c> {
         variables: &IndexMap<String, String>,
         written: &config::Stage,
         caches: &Caches<'_>,
-        (route, method, path, names): &(&config::Route, Arc<str>, Arc<str>, Vec<Box<str>>),
+        Entry { route, method, path, parameter_names }: &Entry<'_>,
         limits: &throttle::Limits,
     ) -> Option<Plan> {
-        let target = match Target::compile(&route.integration, variables, names, self.pools) {
+        let target = match Target::compile(&route.integration, variables, parameter_names, self.pools) {
             Ok(target) => target,
             Err(mut faults) => {
                 // The same fault in every stage and variant is one fault.
@@ -126,7 +137,7 @@ impl<'c> Compiler<'c> {
             access: if route.api_key_required { authorize::Policy::ApiKey } else { authorize::Policy::Open },
             limits: limits.clone(),
             body_bytes_max: route.body_bytes_max.unwrap_or(self.config.server.limits.body_bytes_max),
-            cache: caches.plan(route, names, deployment, cache_variant, &mut self.faults),
+            cache: caches.plan(route, parameter_names, deployment, cache_variant, &mut self.faults),
             target,
             series: RouteSeries::new(stage.clone(), variant, Arc::clone(path)),
             path: Arc::clone(path),
@@ -140,13 +151,6 @@ impl Stage {
     fn route_limiters(&self) -> HashMap<(&str, &str), &Limiter> {
         let plans = self.stable_plans.iter();
         plans.filter_map(|plan| Some(((&*plan.method, &*plan.path), plan.limits.route.as_deref()?))).collect()
-    }
-}
-
-fn method_text(method: &Method) -> &str {
-    match method {
-        Method::Any => "ANY",
-        Method::Exact(name) => name,
     }
 }
 

@@ -10,7 +10,8 @@ pub(super) fn rows(config: &Config, stages: &[Stage]) -> Vec<RouteRow> {
         let written = config.apis.get(&*stage.name.api).map(|api| &api.routes[..]).unwrap_or_default();
         for (plan, route) in stage.stable_plans.iter().zip(written) {
             rows.push(RouteRow {
-                stage: stage.text.to_string(),
+                api: stage.name.api.to_string(),
+                stage: stage.name.stage.to_string(),
                 method: plan.method.to_string(),
                 path: plan.path.to_string(),
                 api_key: route.api_key_required,
