@@ -19,7 +19,7 @@ pub(super) async fn routes(State(control): Shared) -> Json<Value> {
 
 /// `GET /v1/config`: the running configuration without its secrets.
 pub(super) async fn config(State(control): Shared) -> Json<Value> {
-    Json(control.live.snapshot().description().clone())
+    Json(control.live.snapshot().description())
 }
 
 /// `GET /v1/explain?method=&url=&header=`

@@ -33,8 +33,8 @@ pub struct Snapshot {
     pub(super) style: ErrorStyle,
     pub(super) admin_token: Option<String>,
     pub(super) key_labels_max: usize,
-    pub(super) description: Value,
-    pub(super) rows: Vec<RouteRow>,
+    /// As it was written, for operators who ask; no phase reads it.
+    config: Arc<Config>,
     pub(super) summary: Summary,
 }
 
@@ -53,7 +53,9 @@ impl Snapshot {
         pools: &Pools,
         previous: Option<&Snapshot>,
     ) -> Result<Compiled, Faults> {
-        Compiler::new(&config, store, pools, previous).compile().map_err(|faults| Faults::new(config.sources, faults))
+        let config = Arc::new(config);
+        let compiled = Compiler::new(&config, store, pools, previous).compile();
+        compiled.map_err(|faults| Faults::new(config.sources.clone(), faults))
     }
 
     /// Compiles to look at, not to serve: no state is read or written.
@@ -107,12 +109,13 @@ impl Snapshot {
     }
 
     /// The configuration without its secrets, as `plan` compares it.
-    pub fn description(&self) -> &Value {
-        &self.description
+    pub fn description(&self) -> Value {
+        self.config.describe()
     }
 
-    pub fn routes(&self) -> &[RouteRow] {
-        &self.rows
+    /// Every route of every stage.
+    pub fn routes(&self) -> Vec<RouteRow> {
+        rows(&self.config, &self.stages)
     }
 
     pub fn summary(&self) -> Summary {
@@ -122,7 +125,7 @@ impl Snapshot {
 
 /// Puts the rooms' parts together and collects their faults.
 struct Compiler<'c> {
-    config: &'c Config,
+    config: &'c Arc<Config>,
     store: &'c Store,
     pools: &'c Pools,
     previous: Option<&'c Snapshot>,
@@ -134,7 +137,12 @@ struct Compiler<'c> {
 }
 
 impl<'c> Compiler<'c> {
-    fn new(config: &'c Config, store: &'c Store, pools: &'c Pools, previous: Option<&'c Snapshot>) -> Compiler<'c> {
+    fn new(
+        config: &'c Arc<Config>,
+        store: &'c Store,
+        pools: &'c Pools,
+        previous: Option<&'c Snapshot>,
+    ) -> Compiler<'c> {
         Compiler {
             config,
             store,
@@ -168,7 +176,6 @@ impl<'c> Compiler<'c> {
         if !self.faults.is_empty() {
             return Err(self.faults);
         }
-        let rows = rows(config, &stages);
         let snapshot = Snapshot {
             domains,
             summary: Summary {
@@ -186,8 +193,7 @@ impl<'c> Compiler<'c> {
             style: common_style(config),
             admin_token: config.admin.token.clone(),
             key_labels_max: config.telemetry.key_labels_max,
-            description: config.describe(),
-            rows,
+            config: Arc::clone(config),
         };
         Ok(Compiled { snapshot, rebase: self.rebase })
     }
