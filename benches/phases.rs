@@ -22,6 +22,10 @@ use tollgate::gateway::{authorize, respond, throttle};
 use tollgate::store::Store;
 use tollgate::telemetry::Telemetry;
 
+/// The gateway's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A quarter of the routes: each number gives a static, a parameterised, a greedy and a cached one.
 const SHELVES: usize = 2_500;
 const KEYS: usize = 10_000;
