@@ -27,6 +27,7 @@ pub struct Origin {
 struct StartedWith {
     listen: Vec<config::Listen>,
     threads: usize,
+    drain: std::time::Duration,
     admin_listen: String,
     state_dir: PathBuf,
 }
@@ -152,10 +153,11 @@ impl Origin {
 
 impl StartedWith {
     fn of(config: &config::Config) -> StartedWith {
-        let Server { listen, threads, .. } = &config.server;
+        let Server { listen, threads, drain, .. } = &config.server;
         StartedWith {
             listen: listen.clone(),
             threads: *threads,
+            drain: *drain,
             admin_listen: config.admin.listen.value.clone(),
             state_dir: config.state.dir.value.clone(),
         }
@@ -165,6 +167,7 @@ impl StartedWith {
         let fields = [
             ("server.listen", self.listen == other.listen),
             ("server.threads", self.threads == other.threads),
+            ("server.drain", self.drain == other.drain),
             ("admin.listen", self.admin_listen == other.admin_listen),
             ("state.dir", self.state_dir == other.state_dir),
         ];

@@ -133,11 +133,13 @@ impl<'c> Compiler<'c> {
             Variant::Canary if shares => (deployment_of(route, &written.variables), Variant::Stable),
             _ => (deployment_of(route, variables), variant),
         };
+        // Checked for every route; a fixed answer is at hand anyway.
+        let cache = caches.plan(route, parameter_names, deployment, cache_variant, &mut self.faults);
         Some(Plan {
             access: if route.api_key_required { authorize::Policy::ApiKey } else { authorize::Policy::Open },
             limits: limits.clone(),
             body_bytes_max: route.body_bytes_max.unwrap_or(self.config.server.limits.body_bytes_max),
-            cache: caches.plan(route, parameter_names, deployment, cache_variant, &mut self.faults),
+            cache: cache.filter(|_| matches!(target, Target::Http(_))),
             target,
             series: RouteSeries::new(stage.clone(), variant, Arc::clone(path)),
             path: Arc::clone(path),
