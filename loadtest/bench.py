@@ -31,7 +31,9 @@ class Bench:
         self.options = options
         self.core, self.load_core = options.cores
         self.scenarios = [one for one in scenarios.SCENARIOS if one.letter in options.scenarios]
-        self.peers, self.results, self.memory, self.absent = {}, {}, {}, {}
+        #: Those that answer, and all that have to be stopped.
+        self.peers, self.started = {}, []
+        self.results, self.memory, self.absent = {}, {}, {}
         self.redone = 0
 
     # Setting up
@@ -40,6 +42,7 @@ class Bench:
         self.place = place
         place.furnish()
         self.origin = systems.Origin()
+        self.started.append(self.origin)
         self.names = list(self.options.systems)
         try:
             self.origin.start(place, systems.ORIGIN_PORT, self.load_core)
@@ -52,13 +55,14 @@ class Bench:
                 self.measure(scenario)
                 say(report.table([scenario], self.names, self.results, self.base))
         finally:
-            for system in [*self.peers.values(), self.origin]:
+            for system in reversed(self.started):
                 system.stop()
 
     def start(self, word, first_port):
         name = word.split("=")[0]
         try:
             system = systems.make(word, self.options.tollgate)
+            self.started.append(system)
             system.start(self.place, first_port, self.core)
         except (systems.NotHere, OSError) as why:
             say(f"{name} takes no part: {why}")
@@ -288,12 +292,16 @@ def read_options():
 
 
 def interrupted(*_):
+    # Once is enough: a second signal must not interrupt the cleaning up.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def main():
     options = read_options()
-    signal.signal(signal.SIGTERM, interrupted)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupted)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.sched_setaffinity(0, {options.cores[1]})
