@@ -6,7 +6,7 @@ use super::Shared;
 
 /// `GET /metrics`
 pub(super) async fn metrics(State(control): Shared) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], control.live.render_metrics())
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], control.live.render_metrics().await)
 }
 
 /// `GET /livez`: the process answers.
@@ -30,7 +30,10 @@ pub(super) async fn readyz(State(control): Shared, RawQuery(query): RawQuery) ->
         ("config", control.reloader.failure()),
         ("state", control.live.store_fault()),
     ];
-    let lines: String = checks.iter().map(|(name, fault)| line(name, fault.as_deref())).collect();
+    let mut lines: String = checks.iter().map(|(name, fault)| line(name, fault.as_deref())).collect();
+    for setting in control.reloader.needs_restart() {
+        lines += &format!("[!] {setting}: changed in the files, needs a restart to take effect\n");
+    }
     (status, lines + verdict)
 }
 
