@@ -252,14 +252,19 @@ def noise_of(took, passed, known):
 
 
 def commit():
-    run = lambda *words: subprocess.run(["git", *words], cwd=systems.HERE, capture_output=True, text=True).stdout.strip()
-    return (run("rev-parse", "--short", "HEAD") or "unknown") + ("-changed" if run("status", "--porcelain", "../src") else "")
+    def git(*words):
+        return subprocess.run(["git", *words], cwd=systems.HERE, capture_output=True, text=True).stdout.strip()
+
+    changed = "-changed" if git("status", "--porcelain", "../src", "../Cargo.toml") else ""
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + changed
 
 
 def describe_binary(path):
     folder = path.resolve().parent.name
     profile = folder if folder in ("debug", "release", "dist") else "unknown"
-    return f"{path} (profile {profile}, {path.stat().st_size / 1e6:.1f} MB)" if path.exists() else f"{path} is not there"
+    if not path.exists():
+        return f"{path} is not there"
+    return f"{path} (profile {profile}, {path.stat().st_size / 1e6:.1f} MB)"
 
 
 def say(text):
@@ -287,7 +292,7 @@ def read_options():
     options.systems = options.systems.split(",")
     options.cores = tuple(int(core) for core in options.cores.split(","))
     if os.cpu_count() < 2:
-        raise SystemExit("only one core here: system, load and origin would share it, and the figures would say nothing")
+        raise SystemExit("only one core here: what is measured would share it with load and origin")
     return options
 
 

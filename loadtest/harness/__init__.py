@@ -1,1 +1,1 @@
-"""The parts of bench.py, in the order in which they build on each other: meters, keys, systems, load, scenarios, report."""
+"""The parts of bench.py, each on those before: meters, keys, systems, load, scenarios, report."""

@@ -162,7 +162,8 @@ class Http2:
         self.socket = connect(port)
         settings = struct.pack(">HI", 4, self.WINDOW)
         whole = struct.pack(">I", self.WINDOW - 65535)
-        self.socket.sendall(self.PREFACE + frame(self.SETTINGS, 0, 0, settings) + frame(self.WINDOW_UPDATE, 0, 0, whole))
+        windows = frame(self.SETTINGS, 0, 0, settings) + frame(self.WINDOW_UPDATE, 0, 0, whole)
+        self.socket.sendall(self.PREFACE + windows)
         self.socket.setblocking(False)
         self.next_stream, self.due, self.unread = 1, {}, b""
 

@@ -59,7 +59,8 @@ class Result:
         }
 
 
-HEAD = ["scenario", "system", "CPU µs", "user", "sys", "ratio to {base}", "range", "req/s", "core", "p50 µs", "p99 µs", "notes"]
+HEAD = ["scenario", "system", "CPU µs", "user", "sys", "ratio to {base}", "range", "req/s", "core", "p50 µs", "p99 µs",
+        "notes"]
 
 
 TEXT_COLUMNS = {"scenario", "system", "notes", "", "of this run", "memory, MiB"}

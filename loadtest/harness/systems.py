@@ -217,7 +217,8 @@ class Varnish(System):
         parameters = ["feature=+http2", "thread_pools=1", "timeout_idle=600", "backend_idle_timeout=600",
                       "h2_max_concurrent_streams=1000", "listen_depth=4096"]
         flags = [word for parameter in parameters for word in ("-p", parameter)]
-        return [self.program, "-F", *listeners, "-f", folder / "varnish.vcl", "-n", folder / "work", "-s", "malloc,64m", *flags]
+        rest = ["-f", folder / "varnish.vcl", "-n", folder / "work", "-s", "malloc,64m"]
+        return [self.program, "-F", *listeners, *rest, *flags]
 
     def version(self):
         return first_number(output_of(self.program, "-V"))
