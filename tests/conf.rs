@@ -97,6 +97,8 @@ impl Drop for Gateway {
 fn start(file: &Path) -> (Gateway, SocketAddr) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
     command.arg("run").arg(file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    // An example that names no state directory has it in the working directory; each run begins with none.
+    command.current_dir(file.parent().expect("a file is in a folder"));
     let mut gateway = Gateway(command.spawn().expect("the binary starts"));
     let (sender, lines) = mpsc::channel();
     let stderr = gateway.0.stderr.take().expect("piped");

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Everything that must hold before a change is taken: format, lints, tests, documents, benches, the quickstart.
 # Runs all steps whatever fails, and ends with "N passed, N failed": tests and steps together.
+# `sh` may be another shell.
+if [ -z "${BASH_VERSION:-}" ]; then exec bash "$0" "$@"; fi
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source .ci/need.sh

@@ -6,10 +6,10 @@ use super::Failure;
 /// How commands reach the running gateway.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Admin {
-    /// The gateway's admin listener
+    /// The running gateway's admin listener
     #[arg(long, value_name = "URL", env = "TOLLGATE_ADMIN", default_value = "http://127.0.0.1:9090", global = true)]
     admin: String,
-    /// The admin token
+    /// The admin token; reading from the gateway's own machine needs none
     #[arg(long, value_name = "TOKEN", env = "TOLLGATE_ADMIN_TOKEN", hide_env_values = true, global = true)]
     token: Option<String>,
 }

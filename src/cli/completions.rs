@@ -6,6 +6,7 @@ use super::{Arguments, Failure};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Completions {
+    /// The shell that they are for; its manual says where they go
     shell: clap_complete::Shell,
 }
 

@@ -29,7 +29,7 @@ pub(super) struct DemoBackend {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9001")]
     listen: String,
     /// What it calls itself in its answers
-    #[arg(long, default_value = "demo")]
+    #[arg(long, value_name = "NAME", default_value = "demo")]
     name: String,
 }
 

@@ -8,14 +8,14 @@ use crate::gateway::snapshot::{Question, Snapshot};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Explain {
-    /// The method, as GET
+    /// The method, such as GET
     method: String,
-    /// The URL or path, as http://api.example.com/orders/7
+    /// A URL or a path, such as http://api.example.com/orders/7
     url: String,
-    /// A header field, as 'x-api-key: …'; may be repeated
+    /// A header field of the request, such as 'x-api-key: …'; may be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
-    /// Explain by this configuration instead of the running gateway's
+    /// Explain by this configuration file instead of asking the running gateway
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print JSON

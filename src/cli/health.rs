@@ -4,7 +4,7 @@ use super::{Admin, Failure};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Health {
-    /// Print every check
+    /// Print each check, and what is wrong with it
     #[arg(long, short)]
     verbose: bool,
     #[command(flatten)]

@@ -37,7 +37,7 @@ enum Command {
     Run(run::Run),
     /// Check a configuration and print every fault of it
     Check(check::Check),
-    /// Show what a configuration would change in the running gateway
+    /// Show what loading a configuration would change in the running gateway
     Plan(plan::Plan),
     /// Make the running gateway read its configuration again
     Reload(reload::Reload),
@@ -45,11 +45,11 @@ enum Command {
     Promote(promote::Promote),
     /// Show where a request would go and why, and what lost
     Explain(explain::Explain),
-    /// List every route
+    /// List every route of every stage
     Routes(routes::Routes),
     /// Show what API keys have used of their quotas, and grant more
     Usage(usage::Usage),
-    /// Ask the running gateway whether it is ready; for health checks of containers
+    /// Ask the running gateway whether it is ready: exit code 0 or 1, for health checks of containers
     Health(health::Health),
     /// Serve a demo back end that answers with what it was asked
     DemoBackend(demo::DemoBackend),

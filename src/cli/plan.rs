@@ -8,7 +8,7 @@ use crate::gateway::snapshot::Snapshot;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Plan {
-    /// The configuration that would be loaded
+    /// The main file of the configuration that would be loaded
     file: PathBuf,
     /// Print the changes as JSON
     #[arg(long)]

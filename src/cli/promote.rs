@@ -8,9 +8,9 @@ use crate::{config, delivery};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Promote {
-    /// The stage, as API/STAGE
+    /// The stage, such as orders/prod
     stage: String,
-    /// Edit this configuration here instead of asking the running gateway to; nothing is reloaded
+    /// Edit this configuration file here, and reload nothing, instead of asking the running gateway to do both
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(flatten)]

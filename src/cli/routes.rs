@@ -9,7 +9,7 @@ use crate::gateway::snapshot::Snapshot;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Routes {
-    /// List the routes of this configuration instead of the running gateway's
+    /// List the routes of this configuration file instead of asking the running gateway
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print JSON
@@ -29,7 +29,7 @@ impl Routes {
         if self.json {
             print_json(&routes);
         } else {
-            print_table(&routes, &["stage", "method", "path", "api_key", "cache", "integration"]);
+            print_table(&routes, &["api", "stage", "method", "path", "api_key", "cache", "integration"]);
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -6,7 +6,7 @@ use crate::server::{self, RunError};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Run {
-    /// The main configuration file
+    /// The main configuration file; without it, how to write a first one is shown
     file: Option<PathBuf>,
 }
 

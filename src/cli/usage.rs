@@ -13,7 +13,7 @@ pub(super) struct Usage {
     /// Only this usage plan
     #[arg(long, value_name = "NAME")]
     plan: Option<String>,
-    /// Grant the key of the plan this many more requests in the current period
+    /// Grant this many more requests in the current period; with --key and --plan
     #[arg(long, value_name = "REQUESTS", requires = "key", requires = "plan")]
     extend: Option<u64>,
     /// Print JSON

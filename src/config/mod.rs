@@ -5,7 +5,7 @@
 //! Promises: unknown keys are refused with the nearest known one; a bare number is no duration; a secret is
 //! never echoed. Values are checked here by themselves; what they mean together is checked where they are
 //! compiled, with the [`Span`]s kept here. The types stop at `compile`: no phase reads them.
-//! Cost: a file of ten thousand routes is read in some tens of milliseconds.
+//! Cost: a file of ten thousand routes and ten thousand keys is read in some 150 ms.
 
 mod admin;
 mod api;

@@ -1,12 +1,12 @@
 use std::net::SocketAddr;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
 
-use super::{Problem, Shared};
+use super::{Control, Problem, Shared};
 
 /// Lets a request pass by its token, or because it only reads and comes from loopback.
 pub(super) async fn check(
@@ -15,28 +15,30 @@ pub(super) async fn check(
     request: Request,
     next: Next,
 ) -> Response {
-    let snapshot = control.live.snapshot();
-    let sent = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes());
-    let refused = match (sent, snapshot.admin_token()) {
-        (Some(sent), Some(token)) if is_bearer(sent, token) => None,
-        (Some(_), Some(_)) => Some(Problem::new(StatusCode::UNAUTHORIZED, "the admin token is wrong")),
-        (_, token) => without_token(request.method(), peer, token.is_some()),
-    };
-    match refused {
-        Some(problem) => problem.into_response(),
-        None => next.run(request).await,
+    let is_read = request.method() == Method::GET || request.method() == Method::HEAD;
+    match decide(&control, is_read, peer, request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
     }
 }
 
-fn without_token(method: &Method, peer: SocketAddr, has_token: bool) -> Option<Problem> {
-    let is_read = method == Method::GET || method == Method::HEAD;
-    match (is_read && peer.ip().is_loopback(), has_token) {
-        (true, _) => None,
-        (false, true) => Some(Problem::new(
+/// Whether a request that only reads may be told what operators may know.
+pub(super) fn may_read(control: &Control, peer: SocketAddr, fields: &HeaderMap) -> bool {
+    decide(control, true, peer, fields).is_ok()
+}
+
+fn decide(control: &Control, is_read: bool, peer: SocketAddr, fields: &HeaderMap) -> Result<(), Problem> {
+    let snapshot = control.live.snapshot();
+    let sent = fields.get(header::AUTHORIZATION).map(|value| value.as_bytes());
+    match (sent, snapshot.admin_token()) {
+        (Some(sent), Some(token)) if is_bearer(sent, token) => Ok(()),
+        (Some(_), Some(_)) => Err(Problem::new(StatusCode::UNAUTHORIZED, "the admin token is wrong")),
+        _ if is_read && peer.ip().is_loopback() => Ok(()),
+        (None, Some(_)) => Err(Problem::new(
             StatusCode::UNAUTHORIZED,
             "send the admin token as `Authorization: Bearer …`; without it only reads from loopback are answered",
         )),
-        (false, false) => Some(Problem::new(
+        (_, None) => Err(Problem::new(
             StatusCode::FORBIDDEN,
             "no admin token is configured, so only reads from loopback are answered; set admin.token",
         )),

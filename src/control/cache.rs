@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Problem, Shared};
+use super::{Body, Problem, Shared};
 use crate::gateway::snapshot::{Flush, Question};
 
 #[derive(Deserialize)]
@@ -22,7 +22,7 @@ pub(super) struct Asked {
 }
 
 /// `POST /v1/cache/flush`: a stage, a route or one key.
-pub(super) async fn flush(State(control): Shared, Json(asked): Json<Asked>) -> Result<Json<Value>, Problem> {
+pub(super) async fn flush(State(control): Shared, Body(asked): Body<Asked>) -> Result<Json<Value>, Problem> {
     let what = match (asked.route, asked.url) {
         (None, None) => Flush::Stage,
         (Some(route), None) => Flush::Route(route),

@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Control, Problem, Shared};
+use super::{Body, Control, Problem, Shared};
 use crate::config;
 use crate::delivery::{self, ReloadReport};
 use crate::gateway::snapshot::Question;
@@ -19,7 +19,7 @@ pub(super) async fn routes(State(control): Shared) -> Json<Value> {
 
 /// `GET /v1/config`: the running configuration without its secrets.
 pub(super) async fn config(State(control): Shared) -> Json<Value> {
-    Json(control.live.snapshot().description().clone())
+    Json(control.live.snapshot().description())
 }
 
 /// `GET /v1/explain?method=&url=&header=`
@@ -51,7 +51,7 @@ pub(super) struct Promote {
 }
 
 /// `POST /v1/promote`
-pub(super) async fn promote(State(control): Shared, Json(asked): Json<Promote>) -> Result<Json<Value>, Problem> {
+pub(super) async fn promote(State(control): Shared, Body(asked): Body<Promote>) -> Result<Json<Value>, Problem> {
     let (api, stage) = asked.stage.split_once('/').ok_or_else(|| {
         Problem::bad_request(format!("{:?} names no stage; write API/STAGE, as orders/prod", asked.stage))
     })?;

@@ -24,7 +24,7 @@ use axum::routing::{get, post};
 
 use crate::delivery::Reloader;
 use crate::gateway::snapshot::Live;
-use problem::Problem;
+use problem::{Body, Problem};
 
 const OPENAPI: &str = include_str!("openapi.json");
 

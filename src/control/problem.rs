@@ -1,5 +1,7 @@
 use axum::Json;
-use axum::http::{StatusCode, header};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -20,6 +22,21 @@ impl Problem {
     }
 }
 
+/// A JSON body of a request; what is wrong with it is a problem document.
+#[derive(Debug)]
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: serde::de::DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Body<T>, Problem> {
+        let bytes =
+            Bytes::from_request(request, state).await.map_err(|error| Problem::bad_request(error.body_text()))?;
+        let parsed = serde_json::from_slice(&bytes);
+        parsed.map(Body).map_err(|error| Problem::bad_request(format!("the body is not what is asked for: {error}")))
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let document = json!({
@@ -28,7 +45,13 @@ impl IntoResponse for Problem {
             "status": self.status.as_u16(),
             "detail": self.detail,
         });
-        (self.status, [(header::CONTENT_TYPE, "application/problem+json")], Json(document).into_response().into_body())
-            .into_response()
+        let mut response = Json(document).into_response();
+        *response.status_mut() = self.status;
+        let fields = response.headers_mut();
+        fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            fields.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tollgate\""));
+        }
+        response
     }
 }

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Problem, Shared};
+use super::{Body, Problem, Shared};
 use crate::config::Period;
 use crate::store::Usage;
 
@@ -31,10 +31,10 @@ pub(super) struct Extend {
 }
 
 /// `POST /v1/usage/extend`
-pub(super) async fn extend(State(control): Shared, Json(asked): Json<Extend>) -> Result<Json<Value>, Problem> {
+pub(super) async fn extend(State(control): Shared, Body(asked): Body<Extend>) -> Result<Json<Value>, Problem> {
     let Extend { key, plan, requests } = asked;
     let usage = control.live.extend_quota(&key, &plan, requests).await;
-    let usage = usage.map_err(|why| Problem::new(StatusCode::CONFLICT, why))?;
+    let usage = usage.map_err(|why| Problem::new(StatusCode::NOT_FOUND, why))?;
     tracing::info!(key, plan, requests, "quota extended");
     Ok(Json(row(&usage)))
 }

@@ -27,6 +27,7 @@ pub struct Origin {
 struct StartedWith {
     listen: Vec<config::Listen>,
     threads: usize,
+    drain: std::time::Duration,
     admin_listen: String,
     state_dir: PathBuf,
 }
@@ -36,8 +37,10 @@ struct StartedWith {
 struct Last {
     failure: Option<String>,
     files: Vec<PathBuf>,
-    /// Of the texts as they were last read, good or bad.
+    /// Of the files' bytes as they were last read, good or bad.
     fingerprint: u64,
+    /// What differs from what the gateway was started with.
+    needs_restart: Vec<&'static str>,
 }
 
 /// What a reload did.
@@ -68,14 +71,20 @@ impl Reloader {
         self.last().failure.clone()
     }
 
+    /// Settings that the files have changed and only a restart takes over.
+    pub fn needs_restart(&self) -> Vec<&'static str> {
+        self.last().needs_restart.clone()
+    }
+
     /// Reads, compiles and swaps. Blocks for as long as that takes; the data plane goes on meanwhile.
     pub fn reload(&self) -> Result<ReloadReport, Faults> {
         // One reload at a time: the later one must win.
         let mut last = self.last();
         let now = self.live.clock().now();
+        // Before they are read: a change in between is then one more reload, not one too few.
+        last.fingerprint = fingerprint(&last.files);
         let done = config::load(&self.main_file).and_then(|config| {
-            last.files = files_of(&config);
-            last.fingerprint = fingerprint(&config.sources);
+            last.files = files_of(&config.sources);
             let needs_restart = self.started_with.differences(&StartedWith::of(&config));
             let log_to = config.telemetry.access_log.destination.clone();
             let previous = self.live.snapshot();
@@ -90,10 +99,11 @@ impl Reloader {
         last.failure = done.as_ref().err().map(|faults| faults.render(false));
         match &done {
             Ok(report) => {
+                last.needs_restart.clone_from(&report.needs_restart);
                 tracing::info!(summary = %report.summary, needs_restart = ?report.needs_restart, "configuration reloaded");
             }
             Err(faults) => {
-                last.fingerprint = fingerprint(faults.sources());
+                last.files = files_of(faults.sources());
                 tracing::error!(
                     "configuration not reloaded, the last good one keeps serving\n{}",
                     faults.render(false)
@@ -105,12 +115,16 @@ impl Reloader {
 
     /// Reloads if a file's text differs from what was last read: for file watchers, which report more than changes.
     pub fn reload_if_changed(&self) {
-        let before = self.last().fingerprint;
-        let now = match config::load(&self.main_file) {
-            Ok(config) => fingerprint(&config.sources),
-            Err(faults) => fingerprint(faults.sources()),
+        // Which files there are may have changed too: a pattern may match one more.
+        let files = match config::load(&self.main_file) {
+            Ok(config) => files_of(&config.sources),
+            Err(faults) => files_of(faults.sources()),
         };
-        if now != before {
+        let is_changed = {
+            let last = self.last();
+            files != last.files || fingerprint(&files) != last.fingerprint
+        };
+        if is_changed {
             // What went wrong has been logged and is kept for `/readyz`.
             let _ = self.reload();
         }
@@ -127,17 +141,23 @@ impl Origin {
         Origin {
             main_file: main_file.to_path_buf(),
             started_with: StartedWith::of(config),
-            last: Last { failure: None, files: files_of(config), fingerprint: fingerprint(&config.sources) },
+            last: Last {
+                failure: None,
+                fingerprint: fingerprint(&files_of(&config.sources)),
+                files: files_of(&config.sources),
+                needs_restart: Vec::new(),
+            },
         }
     }
 }
 
 impl StartedWith {
     fn of(config: &config::Config) -> StartedWith {
-        let Server { listen, threads, .. } = &config.server;
+        let Server { listen, threads, drain, .. } = &config.server;
         StartedWith {
             listen: listen.clone(),
             threads: *threads,
+            drain: *drain,
             admin_listen: config.admin.listen.value.clone(),
             state_dir: config.state.dir.value.clone(),
         }
@@ -147,6 +167,7 @@ impl StartedWith {
         let fields = [
             ("server.listen", self.listen == other.listen),
             ("server.threads", self.threads == other.threads),
+            ("server.drain", self.drain == other.drain),
             ("admin.listen", self.admin_listen == other.admin_listen),
             ("state.dir", self.state_dir == other.state_dir),
         ];
@@ -154,16 +175,17 @@ impl StartedWith {
     }
 }
 
-fn files_of(config: &config::Config) -> Vec<PathBuf> {
-    config.sources.paths().map(Path::to_path_buf).collect()
+fn files_of(sources: &config::Sources) -> Vec<PathBuf> {
+    sources.paths().map(Path::to_path_buf).collect()
 }
 
-fn fingerprint(sources: &config::Sources) -> u64 {
+/// Of the bytes on disk: the texts in memory have their secrets blanked, and a changed key is a change.
+fn fingerprint(files: &[PathBuf]) -> u64 {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
-    for (file, path) in sources.paths().enumerate() {
+    for path in files {
         path.hash(&mut hasher);
-        sources.text(file as u32).hash(&mut hasher);
+        std::fs::read(path).ok().hash(&mut hasher);
     }
     hasher.finish()
 }

@@ -46,8 +46,7 @@ async fn tick(live: &Live) {
 async fn watch_files(reloader: Arc<Reloader>) {
     let (changed, mut changes) = mpsc::unbounded_channel();
     let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Reading a file is an event too, and none that matters.
-        if event.is_ok_and(|event| !event.kind.is_access()) {
+        if event.is_ok_and(|event| may_matter(&event)) {
             let _ = changed.send(());
         }
     });
@@ -68,15 +67,22 @@ async fn watch_files(reloader: Arc<Reloader>) {
                 }
             }
         }
+        // At the start too: a file may have been saved between being read and being watched.
+        let to_reload = Arc::clone(&reloader);
+        // A panic while compiling has been printed; the running configuration stays.
+        let _ = tokio::task::spawn_blocking(move || to_reload.reload_if_changed()).await;
         if changes.recv().await.is_none() {
             return;
         }
         tokio::time::sleep(SETTLE).await;
         while changes.try_recv().is_ok() {}
-        let reloader = Arc::clone(&reloader);
-        // A panic while compiling has been printed; the running configuration stays.
-        let _ = tokio::task::spawn_blocking(move || reloader.reload_if_changed()).await;
     }
+}
+
+/// Reading a file is an event, and so is every line of a log or counter that is kept beside it: neither matters.
+fn may_matter(event: &notify::Event) -> bool {
+    let is_ours_to_write = |path: &PathBuf| path.extension().is_some_and(|end| end == "redb" || end == "log");
+    !event.kind.is_access() && !event.paths.iter().all(is_ours_to_write)
 }
 
 fn folders_of(files: &[PathBuf]) -> Vec<PathBuf> {

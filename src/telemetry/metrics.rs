@@ -99,12 +99,9 @@ impl Metrics {
         }
     }
 
-    pub fn connection_opened(&self) {
-        self.connections.inc();
-    }
-
-    pub fn connection_closed(&self) {
-        self.connections.dec();
+    /// How many clients are connected. Set just before [`Metrics::render`].
+    pub fn set_connections(&self, open: usize) {
+        self.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
     }
 
     /// A reload was tried. A failed one leaves the last good configuration serving.
@@ -323,7 +320,7 @@ mod tests {
         facts.refusal = Some(Refusal::RateExceeded);
         facts.status = 429;
         record(&metrics, &facts, Some(&route), Some(&key));
-        metrics.connection_opened();
+        metrics.set_connections(1);
         metrics.set_cache_bytes([("orders", "prod", 4096)]);
         metrics.set_back_ends_healthy([("127.0.0.1:9001", true)]);
         metrics.set_store_healthy(false);

@@ -50,13 +50,6 @@ impl Telemetry {
         Ok(Telemetry { metrics, access_log })
     }
 
-    /// Takes over a new configuration; on an error the log goes on where it was.
-    pub fn reconfigure(&self, telemetry: &config::Telemetry) -> Result<(), String> {
-        self.access_log.retarget(&telemetry.access_log.destination)?;
-        self.metrics.set_key_labels_max(telemetry.key_labels_max);
-        Ok(())
-    }
-
     /// Counts and logs a request that is over.
     pub fn record(&self, line: &Line<'_>, now: Now) {
         self.metrics.record(line, now);

@@ -17,6 +17,8 @@ pub(super) fn set_deadlines(session: &mut Session, ctx: &Ctx) {
     session.set_keepalive(Some(limits.idle_timeout.as_secs().max(1)));
     session.set_read_timeout(Some(if is_upgrade { UPGRADED_IDLE } else { limits.body_timeout }));
     session.set_write_timeout(Some(limits.body_timeout));
+    // Off by default, and then a request that was sent behind another would abort it (RFC 9112 section 9.3.2).
+    session.set_pipelining_enabled(true);
 }
 
 /// Names the request, continues its trace, and refuses a head that is too large or whose path has no one spelling.

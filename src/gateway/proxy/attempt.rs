@@ -110,8 +110,12 @@ pub(super) fn note_response(status: u16, ctx: &mut Ctx, now: Now) {
     }
 }
 
-/// Pingora's timeouts are of single reads; this one is of the whole.
+/// Pingora's timeouts are of single reads; this one is of the whole. At the end the endpoint has one request less in
+/// flight, before the client can notice that it has its answer.
 pub(super) fn check_deadline(live: &Live, is_end: bool, ctx: &mut Ctx) -> Result<()> {
+    if is_end {
+        ctx.attempt.pick = None;
+    }
     let Some(deadline) = ctx.attempt.deadline.filter(|_| !is_end && !ctx.attempt.is_upgrade) else { return Ok(()) };
     if deadline.remaining(live.clock().now()).is_some() {
         return Ok(());

@@ -97,7 +97,7 @@ impl Live {
         }
     }
 
-    /// Lets expired entries go and keeps the caches within their bounds. Called each second.
+    /// Lets expired entries go and keeps the caches within their bounds. Called each second, and before they are measured.
     pub async fn maintain_caches(&self) {
         let now = self.clock.now();
         for stage in self.snapshot().stages() {
@@ -108,9 +108,11 @@ impl Live {
     }
 
     /// The metrics as text, with the gauges as they are now.
-    pub fn render_metrics(&self) -> String {
+    pub async fn render_metrics(&self) -> String {
+        self.maintain_caches().await;
         let snapshot = self.snapshot();
         let metrics = &self.telemetry.metrics;
+        metrics.set_connections(self.connections.count());
         let with_cache = snapshot.stages().iter().filter_map(|stage| Some((stage.name(), stage.cache()?)));
         metrics.set_cache_bytes(with_cache.map(|(name, cache)| (&*name.api, &*name.stage, cache.bytes())));
         metrics.set_store_healthy(self.store_fault().is_none());

@@ -10,8 +10,6 @@ use crate::telemetry::{Format, KeySeries, RouteSeries};
 #[derive(Debug)]
 pub struct Stage {
     pub(super) name: StageName,
-    /// `api/stage`
-    pub(super) text: Arc<str>,
     pub(super) style: ErrorStyle,
     pub(super) tree: Arc<Tree>,
     /// The id of the API's first route; its routes follow.

@@ -33,7 +33,7 @@ impl fmt::Display for Summary {
 /// One line of `tollgate routes`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RouteRow {
-    /// `api/stage`
+    pub api: String,
     pub stage: String,
     pub method: String,
     pub path: String,

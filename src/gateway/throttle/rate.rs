@@ -11,7 +11,7 @@ pub enum Rate {
     /// A rate or burst of 0 admits none.
     Deny,
     Limited {
-        /// In which one token comes back. At least 1, and `token_ns * burst` stays below [`BURST_NS_MAX`].
+        /// In which one token comes back. At least 1, and `token_ns * burst` stays below `BURST_NS_MAX`.
         token_ns: u64,
         /// Tokens that the bucket holds.
         burst: NonZeroU32,

@@ -57,7 +57,8 @@ impl Folder {
 
 /// Adds what a fixture leaves out and names its back ends.
 fn complete(config: &str, back_ends: &[&Origin]) -> String {
-    let mut text = String::new();
+    // Behind the test's own text, which may begin with keys of no section.
+    let mut text = format!("{config}\n");
     let defaults = [
         ("[server]", "listen = [\"127.0.0.1:0\"]\nthreads = 2\n"),
         ("[admin]", &*format!("listen = \"127.0.0.1:0\"\ntoken = \"{ADMIN_TOKEN}\"\n")),
@@ -69,7 +70,6 @@ fn complete(config: &str, back_ends: &[&Origin]) -> String {
             text += &format!("{section}\n{body}\n");
         }
     }
-    text += config;
     for (i, origin) in back_ends.iter().enumerate().rev() {
         text = text.replace(&format!("@{}", i + 1), &origin.address());
     }

@@ -201,19 +201,14 @@ impl Origin {
     }
 }
 
-impl Drop for Origin {
-    fn drop(&mut self) {
-        self.shared.is_stopped.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
-    }
-}
-
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     for stream in listener.incoming() {
         if shared.is_stopped.load(Ordering::SeqCst) {
             return;
         }
         let Ok(stream) = stream else { continue };
+        // Head and body are two writes, and the second must not wait for an acknowledgement of the first.
+        let _ = stream.set_nodelay(true);
         let connection = shared.connections.fetch_add(1, Ordering::SeqCst);
         if let Ok(copy) = stream.try_clone() {
             shared.open.lock().expect("no script panicked").push(copy);

@@ -1,0 +1,225 @@
+//! What a request allocates, phase by phase, against written numbers. They only go down: a change that raises one
+//! says in its message why it must.
+
+#![expect(clippy::unwrap_used, reason = "a test of nothing else")]
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use allocation_counter::measure;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use smallvec::SmallVec;
+
+use tollgate::base::{Answer, Clock, Fields, Head, RequestId, Scheme, Variant, canonical_path};
+use tollgate::config::{self, ErrorStyle};
+use tollgate::gateway::cache::Lookup;
+use tollgate::gateway::integrate::{Pools, Target};
+use tollgate::gateway::snapshot::{Live, Plan, Snapshot, Stage};
+use tollgate::gateway::transform::Context;
+use tollgate::gateway::{authorize, respond, throttle};
+use tollgate::store::Store;
+use tollgate::telemetry::{Telemetry, Trace};
+
+/// Allocations and their bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Cost(u64, u64);
+
+const NOTHING: Cost = Cost(0, 0);
+
+const ROUTED: Cost = NOTHING;
+const AUTHORIZED: Cost = NOTHING;
+const ADMITTED: Cost = NOTHING;
+/// The target, and one buffer for the values of all fields that the gateway adds.
+const OUTGOING: Cost = Cost(3, 501);
+/// Pingora's head. Its `append_header` copies every name that RFC 9110 does not know twice.
+const BUILT: Cost = Cost(19, 2844);
+const CACHE_HIT: Cost = NOTHING;
+/// The document and its `type`, and the values of the fields that say more.
+const REFUSED_STANDARD: Cost = Cost(10, 554);
+/// The status, the body and the values of the fields are all static.
+const REFUSED_AWS: Cost = NOTHING;
+
+const CONFIGURATION: &str = r#"
+[telemetry]
+access_log = { path = "off" }
+
+[[apis.shop.routes]]
+method = "GET"
+path = "/orders/{id}"
+api_key_required = true
+cache = { enabled = false }
+throttle = { rate = 1000, burst = 1000 }
+integration = { type = "HTTP_PROXY", uri = "http://127.0.0.1:9001/orders/{id}" }
+
+[[apis.shop.routes]]
+method = "GET"
+path = "/catalogue/{shelf}"
+cache = { key = ["path.shelf", "querystring.expand"] }
+integration = { type = "HTTP_PROXY", uri = "http://127.0.0.1:9001/catalogue/{shelf}" }
+
+[apis.shop.stages.prod]
+cache = { enabled = true }
+throttle = { rate = 1000, burst = 1000 }
+
+[usage_plans.basic]
+stages = ["shop/prod"]
+throttle = { rate = 1000, burst = 1000 }
+quota = { limit = 1000000, period = "month" }
+
+[usage_plans.tiny]
+stages = ["shop/prod"]
+throttle = { rate = 1, burst = 1 }
+
+[api_keys.alice]
+value = "alice-hot-key-of-40-characters-012345678"
+usage_plans = ["basic"]
+
+[api_keys.bob]
+value = "bob-hot-key-of-40-characters-0123456789a"
+usage_plans = ["tiny"]
+"#;
+
+/// A gateway that serves, with all but its sockets, on a clock that stands still.
+fn live() -> Live {
+    let config = config::parse(CONFIGURATION).unwrap_or_else(|faults| panic!("{}", faults.render(false)));
+    let clock = Clock::manual(1_790_000_000_000);
+    let telemetry = Telemetry::open(&config.telemetry, clock.now()).unwrap();
+    let (store, pools) = (Store::in_memory().unwrap(), Arc::new(Pools::default()));
+    let compiled = Snapshot::compile(config, &store, &pools, None).unwrap();
+    Live::new(clock, telemetry, store, pools, compiled)
+}
+
+/// What a command-line client sends.
+fn fields(key: &str) -> HeaderMap {
+    let fields = [("host", "127.0.0.1:8080"), ("user-agent", "curl/8.5.0"), ("accept", "*/*"), ("x-api-key", key)];
+    let field = |(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+    fields.into_iter().map(field).collect()
+}
+
+fn head<'a>(path: &'a str, query: Option<&'a str>, fields: &'a HeaderMap) -> Head<'a> {
+    Head {
+        method: "GET",
+        host: "127.0.0.1",
+        path,
+        query,
+        fields: Fields::Map(fields),
+        client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        scheme: Scheme::Http,
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
+}
+
+/// Runs `phase` until it is warm, then holds what it allocates against `expected`.
+#[track_caller]
+fn check<T>(name: &str, expected: Cost, mut phase: impl FnMut() -> T) -> T {
+    const RUNS: usize = 16;
+    // Now and then a look-up does some of the cache's maintenance, so what counts is the least.
+    let mut least = Cost(u64::MAX, u64::MAX);
+    for _ in 0..RUNS {
+        let counted = measure(|| drop(phase()));
+        least = least.min(Cost(counted.count_total, counted.bytes_total));
+    }
+    assert!(least <= expected, "{name}: {least:?} where {expected:?} was written; what was added to the hot path?");
+    assert!(least >= expected, "{name}: {least:?} is less than the written {expected:?}: write the new number");
+    phase()
+}
+
+fn route<'s, 'h>(snapshot: &'s Snapshot, head: &Head<'h>) -> (&'s Stage, &'s Plan, SmallVec<[&'h str; 4]>) {
+    let path = canonical_path(head.path).unwrap();
+    assert!(matches!(path, std::borrow::Cow::Borrowed(_)));
+    let place = snapshot.domains().locate(head.host, head.path).unwrap();
+    let stage = snapshot.stage(place.stage);
+    let matched = stage.tree().find(head.method, place.path).unwrap();
+    (stage, stage.plan(Variant::Stable, matched.route), matched.params.iter().copied().collect())
+}
+
+#[test]
+fn an_admitted_request_with_a_key_allocates_only_what_it_sends() {
+    let live = live();
+    let snapshot = live.snapshot();
+    let fields = fields("alice-hot-key-of-40-characters-012345678");
+    let head = head("/shop/prod/orders/7", Some("expand=all"), &fields);
+    let now = live.clock().now();
+
+    let (stage, plan, params) = check("route", ROUTED, || route(&snapshot, &head));
+    let place = snapshot.domains().locate(head.host, head.path).unwrap();
+    let caller =
+        check("authorize", AUTHORIZED, || authorize::check(plan.access, snapshot.keys(), place.stage, &head).unwrap());
+    let grant = caller.grant().map(|member| &member.grant);
+    let route = stage.tree().find(head.method, place.path).unwrap().route;
+    // The first request of a key waits for its quota to be reserved.
+    block_on(throttle::admit(&plan.limits, grant, route, live.clock(), now)).unwrap();
+    check("admit", ADMITTED, || {
+        throttle::admit(&plan.limits, grant, route, live.clock(), now).now_or_never().expect("at once").unwrap()
+    });
+    let Target::Http(http) = &plan.target else { panic!("an HTTP integration") };
+    let (id, trace) = (RequestId::generate(now.unix_ms, 7), Trace::from_head(&head, now));
+    let context = Context {
+        request_id: id.as_str(),
+        api: &stage.name().api,
+        stage: &stage.name().stage,
+        route: &plan.path,
+        path: head.path,
+        key: caller.key().map(|key| &**key.name()),
+        authority: "127.0.0.1:8080",
+        traceparent: trace.traceparent(),
+        is_trace_continued: trace.keeps_tracestate(),
+        amzn_trace: trace.amzn(),
+    };
+    let outgoing = check("outgoing", OUTGOING, || http.shape().outgoing(&head, &params, &context));
+    let built = check("build", BUILT, || outgoing.build(&[]).unwrap());
+    assert_eq!(built.uri.path(), "/orders/7");
+    assert!(!built.headers.contains_key("x-api-key"));
+}
+
+#[test]
+fn a_cache_hit_allocates_nothing() {
+    let live = live();
+    let snapshot = live.snapshot();
+    let fields = fields("alice-hot-key-of-40-characters-012345678");
+    let head = head("/shop/prod/catalogue/books", Some("expand=all"), &fields);
+    let now = live.clock().now();
+    let (_, plan, params) = route(&snapshot, &head);
+    let cache = plan.cache.as_ref().unwrap();
+    let ask = || cache.ask(&head, |at| params.get(at).copied(), false).unwrap().unwrap();
+    block_on(async {
+        let Lookup::Lead(mut leader) = cache.lookup(&ask(), now).await else { panic!("nothing is stored yet") };
+        leader.head(StatusCode::OK, &HeaderMap::new(), now).await;
+        leader.chunk(Bytes::from_static(b"books"), now).await.unwrap();
+        leader.complete(now).await;
+    });
+    let found = check("cache hit", CACHE_HIT, || cache.lookup(&ask(), now).now_or_never().expect("at once"));
+    assert!(matches!(found, Lookup::Hit(entry) if &entry.body[..] == b"books"));
+}
+
+#[test]
+fn a_refusal_allocates_its_document_and_its_fields() {
+    let live = live();
+    let snapshot = live.snapshot();
+    let fields = fields("bob-hot-key-of-40-characters-0123456789a");
+    let head = head("/shop/prod/orders/7", None, &fields);
+    let answer = refused(&live, &snapshot, &head);
+    let id = RequestId::generate(0, 0);
+    let standard = check("standard", REFUSED_STANDARD, || respond::refuse(&answer, ErrorStyle::Standard, &id));
+    assert_eq!(standard.status, 429);
+    let aws = check("aws", REFUSED_AWS, || respond::refuse(&answer, ErrorStyle::Aws, &id));
+    assert_eq!(aws.status, 429);
+}
+
+/// The answer to the second request of a key that may send one.
+fn refused(live: &Live, snapshot: &Snapshot, head: &Head<'_>) -> Answer {
+    let now = live.clock().now();
+    let (stage, plan, _) = route(snapshot, head);
+    let place = snapshot.domains().locate(head.host, head.path).unwrap();
+    let caller = authorize::check(plan.access, snapshot.keys(), place.stage, head).unwrap();
+    let grant = caller.grant().map(|member| &member.grant);
+    let route = stage.tree().find(head.method, place.path).unwrap().route;
+    let admit = || throttle::admit(&plan.limits, grant, route, live.clock(), now).now_or_never().expect("at once");
+    admit().unwrap();
+    admit().unwrap_err()
+}
