@@ -45,6 +45,39 @@ pub enum Fields<'a> {
     Map(&'a HeaderMap),
     /// As a list in the order of the wire; names in any case.
     List(&'a [(&'a str, &'a [u8])]),
+    /// As they stand in the bytes that were read, in their order; names in any case.
+    Wire { bytes: &'a [u8], spans: &'a [FieldSpan] },
+}
+
+/// Where one field stands in the bytes of a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FieldSpan {
+    name: (u32, u32),
+    value: (u32, u32),
+}
+
+impl FieldSpan {
+    /// Of `name` and `value`, slices of `bytes`. A head is far shorter than 4 GiB.
+    pub fn of(bytes: &[u8], name: &[u8], value: &[u8]) -> FieldSpan {
+        let span = |part: &[u8]| {
+            let start = (part.as_ptr() as usize).saturating_sub(bytes.as_ptr() as usize);
+            (start as u32, (start + part.len()) as u32)
+        };
+        FieldSpan { name: span(name), value: span(value) }
+    }
+
+    /// The field's name, in any case.
+    pub fn name<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        bytes.get(self.name.0 as usize..self.name.1 as usize).unwrap_or_default()
+    }
+
+    pub fn value<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        bytes.get(self.value.0 as usize..self.value.1 as usize).unwrap_or_default()
+    }
+
+    fn is(&self, bytes: &[u8], name: &str) -> bool {
+        (self.name.1 - self.name.0) as usize == name.len() && self.name(bytes).eq_ignore_ascii_case(name.as_bytes())
+    }
 }
 
 impl<'a> Fields<'a> {
@@ -53,6 +86,9 @@ impl<'a> Fields<'a> {
         match self {
             Fields::Map(map) => map.get(name).map(http::HeaderValue::as_bytes),
             Fields::List(list) => list.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| *v),
+            Fields::Wire { bytes, spans } => {
+                spans.iter().find(|span| span.is(bytes, name)).map(|span| span.value(bytes))
+            }
         }
     }
 
@@ -68,6 +104,21 @@ impl<'a> Fields<'a> {
             Fields::List(list) => {
                 list.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).for_each(|(_, value)| each(value));
             }
+            Fields::Wire { bytes, spans } => {
+                spans.iter().filter(|span| span.is(bytes, name)).for_each(|span| each(span.value(bytes)));
+            }
+        }
+    }
+
+    /// Calls `each` with every field, in order; names as they were sent.
+    pub fn for_all(&self, mut each: impl FnMut(&'a str, &'a [u8])) {
+        match self {
+            Fields::Map(map) => map.iter().for_each(|(name, value)| each(name.as_str(), value.as_bytes())),
+            Fields::List(list) => list.iter().for_each(|(name, value)| each(name, value)),
+            Fields::Wire { bytes, spans } => spans.iter().for_each(|span| {
+                // A name is a token, and a token is ASCII.
+                each(std::str::from_utf8(span.name(bytes)).unwrap_or_default(), span.value(bytes));
+            }),
         }
     }
 

@@ -12,7 +12,7 @@ mod request_id;
 pub mod units;
 
 pub use clock::{Clock, Now};
-pub use head::{Fields, Head, Scheme};
+pub use head::{FieldSpan, Fields, Head, Scheme};
 pub use ids::{RouteId, StageId, StageName, Variant};
 pub use nearest::nearest;
 pub use path::{PathFault, canonical_path};

@@ -7,7 +7,6 @@
 //! Cost: one thread per core for the data plane, one for the admin listener, one for the background.
 
 mod background;
-mod connection;
 mod listen;
 mod run;
 mod signals;

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -5,19 +6,22 @@ use std::time::Duration;
 use pingora_core::apps::{HttpServerApp, ServerApp};
 use pingora_core::protocols::Stream;
 use pingora_core::server::ShutdownWatch;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use super::StartError;
-use super::connection::Connection;
+
 use super::listen::Listener;
-use crate::gateway::proxy::{self, Lane};
+use crate::gateway::proxy::{self, Connection, Express, Lane};
 use crate::gateway::snapshot::Live;
 
 /// A TLS handshake that takes longer is given up.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// After `accept` failed for want of file descriptors there is no use in trying at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Between two looks at idle connections to back ends.
+const TEND_INTERVAL: Duration = Duration::from_secs(10);
 
 /// One thread of the data plane: a runtime of its own, every listener, its own pool of back-end connections.
 ///
@@ -61,8 +65,10 @@ pub(super) fn join_all(workers: Vec<Worker>) -> oneshot::Receiver<()> {
 }
 
 async fn serve(live: Arc<Live>, listeners: Vec<Arc<Listener>>, shutdown: ShutdownWatch) {
-    let lanes = Lanes { h1: proxy::lane(Arc::clone(&live), false), h2c: proxy::lane(Arc::clone(&live), true) };
-    let lanes = Arc::new(lanes);
+    let h1 = proxy::lane(Arc::clone(&live), false);
+    let express = Express::new(Arc::clone(&live), Arc::clone(&h1));
+    let lanes = Arc::new(Lanes { express, h1, h2c: proxy::lane(Arc::clone(&live), true) });
+    let tending = tokio::spawn(tend(Arc::clone(&lanes)));
     let loops: Vec<_> = listeners
         .into_iter()
         .map(|listener| tokio::spawn(accept_loop(Arc::clone(&live), Arc::clone(&lanes), listener, shutdown.clone())))
@@ -75,9 +81,20 @@ async fn serve(live: Arc<Live>, listeners: Vec<Arc<Listener>>, shutdown: Shutdow
     lanes.h1.http_cleanup().await;
     lanes.h2c.http_cleanup().await;
     live.connections().closed_all().await;
+    tending.abort();
+}
+
+async fn tend(lanes: Arc<Lanes>) {
+    let mut ticks = tokio::time::interval(TEND_INTERVAL);
+    loop {
+        ticks.tick().await;
+        lanes.express.tend();
+    }
 }
 
 struct Lanes {
+    /// HTTP/1.1 in plaintext.
+    express: Express,
     h1: Arc<Lane>,
     h2c: Arc<Lane>,
 }
@@ -98,11 +115,10 @@ async fn accept_loop(live: Arc<Live>, lanes: Arc<Lanes>, listener: Arc<Listener>
         };
         match accepted {
             Ok((tcp, peer)) => {
-                let connection = Connection::new(tcp, peer);
                 let open = live.connections().open();
                 let (lanes, listener, shutdown) = (Arc::clone(&lanes), Arc::clone(&listener), shutdown.clone());
                 tokio::spawn(async move {
-                    converse(connection, &lanes, &listener, &shutdown).await;
+                    converse((tcp, peer), &lanes, &listener, &shutdown).await;
                     drop(open);
                 });
             }
@@ -114,7 +130,16 @@ async fn accept_loop(live: Arc<Live>, lanes: Arc<Lanes>, listener: Arc<Listener>
     }
 }
 
-async fn converse(connection: Connection, lanes: &Lanes, listener: &Listener, shutdown: &ShutdownWatch) {
+/// Plaintext without HTTP/2 takes the express lane, which knows what to hand over.
+async fn converse((tcp, peer): (TcpStream, SocketAddr), lanes: &Lanes, listener: &Listener, shutdown: &ShutdownWatch) {
+    match listener.tls.is_none() && !listener.is_h2 {
+        true => lanes.express.converse(tcp, peer, shutdown).await,
+        // Its future is large, and an express connection has no use for the room.
+        false => Box::pin(converse_fully(Connection::new(tcp, peer), lanes, listener, shutdown)).await,
+    }
+}
+
+async fn converse_fully(connection: Connection, lanes: &Lanes, listener: &Listener, shutdown: &ShutdownWatch) {
     let lane = if listener.is_h2 && listener.tls.is_none() { &lanes.h2c } else { &lanes.h1 };
     let stream: Stream = match &listener.tls {
         None => Box::new(connection),

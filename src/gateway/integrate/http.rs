@@ -41,6 +41,11 @@ impl Http {
         &self.shape
     }
 
+    /// Whether its back ends are spoken to over TLS.
+    pub fn is_tls(&self) -> bool {
+        self.pool.transport.is_tls()
+    }
+
     pub fn pool(&self) -> &Arc<Pool> {
         &self.pool
     }

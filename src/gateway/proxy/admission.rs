@@ -1,8 +1,5 @@
 use std::sync::Arc;
 
-use pingora_proxy::Session;
-
-use super::arrival::{head_of, path_of};
 use super::ctx::{Admitted, Ctx};
 use crate::base::{Answer, Head, Refusal, Variant};
 use crate::gateway::route::{self, Missed};
@@ -10,15 +7,14 @@ use crate::gateway::snapshot::{Live, Plan};
 use crate::gateway::{authorize, throttle};
 
 /// Stage and variant → route → caller → capacity: the phases in their order, once a request.
-pub(super) async fn admit(live: &Live, session: &Session, ctx: &mut Ctx) -> Result<(), Answer> {
+pub(super) async fn admit(live: &Live, head: &Head<'_>, ctx: &mut Ctx) -> Result<(), Answer> {
     let snapshot = Arc::clone(&ctx.snapshot);
-    let head = head_of(session, path_of(session, &ctx.canonical));
     let Some(route::Place { stage: stage_id, path }) = snapshot.domains().locate(head.host, head.path) else {
         return Err(Answer::new(Refusal::UnknownStage, "neither the host nor the path names an API and a stage"));
     };
     let stage = snapshot.stage(stage_id);
     ctx.place.stage = Some(stage_id);
-    let variant = stage.canary().map_or(Variant::Stable, |canary| canary.choose(&head, fastrand::f64()));
+    let variant = stage.canary().map_or(Variant::Stable, |canary| canary.choose(head, fastrand::f64()));
     ctx.place.variant = Some(variant);
     ctx.facts.is_canary = stage.canary().map(|_| variant == Variant::Canary);
 
@@ -26,9 +22,9 @@ pub(super) async fn admit(live: &Live, session: &Session, ctx: &mut Ctx) -> Resu
     ctx.place.route = Some(matched.route);
     let plan = stage.plan(variant, matched.route);
 
-    let caller = authorize::check(plan.access, snapshot.keys(), stage_id, &head)?;
+    let caller = authorize::check(plan.access, snapshot.keys(), stage_id, head)?;
     ctx.place.key = caller.key().cloned();
-    check_announced_body(&head, plan)?;
+    check_announced_body(head, plan)?;
 
     let grant = caller.grant().map(|member| &member.grant);
     let started = ctx.facts.started;

@@ -1,23 +1,25 @@
+use std::net::IpAddr;
+
+use http::header;
 use pingora_error::{Error, ErrorSource, Result};
 use pingora_proxy::{FailToProxy, Session};
 
 use super::Conductor;
-use super::arrival::{authority_of, client_of, path_of};
+use super::asked::Asked;
+use super::cached::note;
 use super::ctx::Ctx;
 use super::passed::warning;
-use crate::base::{Answer, Refusal};
+use crate::base::{Answer, Now, Refusal};
+use crate::gateway::cache::{Entry, Outcome};
 use crate::gateway::integrate::Mock;
 use crate::gateway::respond::{self, Reply};
-use crate::gateway::snapshot::host_of;
+use crate::gateway::snapshot::Live;
 use crate::telemetry::{Facts, Line};
 
 impl Conductor {
     /// Answers with a refusal. `true`, as Pingora wants it: the request has its answer.
     pub(super) async fn refuse(&self, session: &mut Session, ctx: &mut Ctx, answer: Answer) -> Result<bool> {
-        let seal = ctx.seal();
-        let reply = respond::refuse(&answer, seal.style, &seal.request_id);
-        ctx.facts.refusal = Some(answer.refusal);
-        ctx.facts.detail = answer.log;
+        let reply = refusal(answer, ctx);
         self.reply(session, ctx, reply).await
     }
 
@@ -32,9 +34,7 @@ impl Conductor {
     }
 
     pub(super) async fn reply_mock(&self, session: &mut Session, ctx: &mut Ctx, mock: &Mock) -> Result<bool> {
-        let mut reply = Reply::new(mock.status().as_u16(), mock.body());
-        reply.fields.extend(mock.fields().iter().cloned());
-        self.reply(session, ctx, reply).await
+        self.reply(session, ctx, fixed(mock)).await
     }
 
     /// The last word on a request that failed on its way: the answer that its last attempt left, if it can be given.
@@ -60,23 +60,56 @@ impl Conductor {
     pub(super) fn record(&self, session: &Session, ctx: &mut Ctx) {
         ctx.facts.bytes_out = session.body_bytes_sent() as u64;
         ctx.facts.bytes_in = session.body_bytes_read() as u64;
-        let request = session.req_header();
-        let stage = ctx.stage();
-        let member = ctx.place.key.as_ref().zip(ctx.place.stage).and_then(|(key, stage)| key.grant(stage));
-        let line = Line {
-            facts: &ctx.facts,
-            method: request.method.as_str(),
-            host: host_of(authority_of(session)),
-            path: path_of(session, &ctx.canonical),
-            protocol: protocol_of(session),
-            client: client_of(session),
-            user_agent: request.headers.get(http::header::USER_AGENT).map(|value| value.as_bytes()),
-            route: ctx.plan().map(|plan| &plan.series).or_else(|| stage.map(|stage| stage.series())),
-            key: member.map(|member| &member.series),
-            format: stage.map_or(ctx.snapshot.format(), |stage| stage.format()),
-        };
-        self.live.telemetry().record(&line, self.live.clock().now());
+        let canonical = ctx.canonical.clone();
+        let asked = Asked::of_session(session, &canonical);
+        tell(&self.live, Some(&asked), asked.head.client, ctx, self.live.clock().now());
     }
+}
+
+/// Counts and logs a request that is over; `asked` is `None` if its head could not be read.
+pub(super) fn tell(live: &Live, asked: Option<&Asked<'_>>, client: IpAddr, ctx: &Ctx, now: Now) {
+    let stage = ctx.stage();
+    let member = ctx.place.key.as_ref().zip(ctx.place.stage).and_then(|(key, stage)| key.grant(stage));
+    let line = Line {
+        facts: &ctx.facts,
+        method: asked.map_or("", |asked| asked.head.method),
+        host: asked.map_or("", |asked| asked.head.host),
+        path: asked.map_or("", |asked| asked.head.path),
+        protocol: asked.map_or("", |asked| asked.protocol),
+        client,
+        user_agent: asked.and_then(|asked| asked.head.fields.get("user-agent")),
+        route: ctx.plan().map(|plan| &plan.series).or_else(|| stage.map(|stage| stage.series())),
+        key: member.map(|member| &member.series),
+        format: stage.map_or(ctx.snapshot.format(), |stage| stage.format()),
+    };
+    live.telemetry().record(&line, now);
+}
+
+/// Words a refusal, and notes it.
+pub(super) fn refusal(answer: Answer, ctx: &mut Ctx) -> Reply {
+    let seal = ctx.seal();
+    let reply = respond::refuse(&answer, seal.style, &seal.request_id);
+    ctx.facts.refusal = Some(answer.refusal);
+    ctx.facts.detail = answer.log;
+    reply
+}
+
+/// The answer of a `MOCK` integration.
+pub(super) fn fixed(mock: &Mock) -> Reply {
+    let mut reply = Reply::new(mock.status().as_u16(), mock.body());
+    reply.fields.extend(mock.fields().iter().cloned());
+    reply
+}
+
+/// The answer from an entry of the cache, which is noted.
+pub(super) fn stored(entry: &Entry, now: Now, ctx: &mut Ctx) -> Reply {
+    note(ctx, Outcome::Hit { remaining_s: entry.remaining_s(now) });
+    let mut reply = Reply::new(entry.head.status.as_u16(), entry.body.clone());
+    reply.fields.extend(entry.head.fields.iter().cloned());
+    let reply = reply.with_number(header::AGE, entry.age_s(now));
+    // A caller whose wish for a refresh was ignored is told so.
+    let (name, value) = warning();
+    if ctx.is_warned { reply.with(name, value) } else { reply }
 }
 
 /// An error that no attempt has put into words.
@@ -88,18 +121,4 @@ fn unexpected(error: &Error) -> Option<Answer> {
         ErrorSource::Downstream => None,
         _ => Some(Answer::new(Refusal::InternalError, "the gateway failed").with_log(error.to_string())),
     }
-}
-
-fn protocol_of(session: &Session) -> &'static str {
-    match session.req_header().version {
-        http::Version::HTTP_10 => "HTTP/1.0",
-        http::Version::HTTP_2 => "HTTP/2.0",
-        _ => "HTTP/1.1",
-    }
-}
-
-/// Adds the warning to an answer from the cache, for a caller whose wish for a refresh was ignored.
-pub(super) fn warn(reply: Reply, is_warned: bool) -> Reply {
-    let (name, value) = warning();
-    if is_warned { reply.with(name, value) } else { reply }
 }

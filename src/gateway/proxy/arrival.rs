@@ -1,11 +1,10 @@
-use std::net::{IpAddr, Ipv4Addr};
+use std::borrow::Cow;
 
-use http::header;
 use pingora_proxy::Session;
 
+use super::asked::HeadSize;
 use super::ctx::Ctx;
-use crate::base::{Answer, Head, Refusal, RequestId, Scheme, canonical_path};
-use crate::gateway::snapshot::host_of;
+use crate::base::{Answer, Head, Refusal, RequestId, canonical_path};
 use crate::telemetry::Trace;
 
 /// Of one conversation over an upgraded connection, in either direction.
@@ -23,73 +22,35 @@ pub(super) fn set_deadlines(session: &mut Session, ctx: &Ctx) {
 }
 
 /// Names the request, continues its trace, and refuses a head that is too large or whose path has no one spelling.
-pub(super) fn check(session: &Session, ctx: &mut Ctx) -> Result<(), Answer> {
-    let request = session.req_header();
-    let path = request.uri.path();
-    let canonical = canonical_path(path);
-    if let Ok(std::borrow::Cow::Owned(owned)) = &canonical {
-        ctx.canonical = Some(owned.clone());
+/// `head` has its path as it was sent; a canonical one that differs is kept in `ctx`.
+pub(super) fn check(head: &Head<'_>, size: HeadSize, ctx: &mut Ctx) -> Result<(), Answer> {
+    let canonical = canonical_path(head.path);
+    if let Ok(Cow::Owned(owned)) = &canonical {
+        ctx.canonical = Some(owned.as_str().into());
     }
-    let head = head_of(session, path);
-    ctx.facts.request_id = head
-        .fields
-        .get("x-request-id")
-        .and_then(RequestId::from_client)
-        .unwrap_or_else(|| RequestId::generate(ctx.facts.started.unix_ms, fastrand::u128(..)));
-    ctx.facts.trace = Trace::from_head(&head, ctx.facts.started);
-    check_size(session, ctx.snapshot.limits().head_bytes_max)?;
+    let id = head.fields.get("x-request-id").and_then(RequestId::from_client);
+    ctx.facts.request_id = id.unwrap_or_else(|| new_id(ctx));
+    ctx.facts.trace = Trace::from_head(head, ctx.facts.started);
+    check_size(size, ctx.snapshot.limits().head_bytes_max)?;
     canonical.map(drop).map_err(|fault| Answer::new(Refusal::MalformedRequest, fault.detail()))
 }
 
-fn check_size(session: &Session, max: usize) -> Result<(), Answer> {
-    /// ` HTTP/1.1\r\n` and a space after the method.
-    const LINE: usize = 12;
-    /// `: ` and `\r\n`
-    const FIELD: usize = 4;
-    let request = session.req_header();
-    let target = request.raw_path().len();
-    if target + request.method.as_str().len() + LINE > max {
+fn new_id(ctx: &Ctx) -> RequestId {
+    RequestId::generate(ctx.facts.started.unix_ms, fastrand::u128(..))
+}
+
+/// Names a request whose head could not be read.
+pub(super) fn name_unread(ctx: &mut Ctx) {
+    ctx.facts.request_id = new_id(ctx);
+}
+
+/// Refuses a head of which this much was read.
+pub(super) fn check_size(size: HeadSize, max: usize) -> Result<(), Answer> {
+    if size.line > max {
         return Err(Answer::new(Refusal::UriTooLong, "the request target is longer than this gateway reads"));
     }
-    let fields: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD).sum();
-    match target + request.method.as_str().len() + LINE + fields > max {
+    match size.line + size.fields > max {
         true => Err(Answer::new(Refusal::HeadersTooLarge, "the head is larger than this gateway reads")),
         false => Ok(()),
     }
-}
-
-/// The request as phases see it; `path` is its canonical path.
-pub(super) fn head_of<'a>(session: &'a Session, path: &'a str) -> Head<'a> {
-    let request = session.req_header();
-    Head {
-        method: request.method.as_str(),
-        host: host_of(authority_of(session)),
-        path,
-        query: request.uri.query(),
-        fields: crate::base::Fields::Map(&request.headers),
-        client: client_of(session),
-        scheme: if session.digest().is_some_and(|digest| digest.ssl_digest.is_some()) {
-            Scheme::Https
-        } else {
-            Scheme::Http
-        },
-    }
-}
-
-/// Host and port as the client asked for them. HTTP/2 has them in its `:authority`.
-pub(super) fn authority_of(session: &Session) -> &str {
-    let request = session.req_header();
-    let host = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
-    request.uri.authority().map(|authority| authority.as_str()).or(host).unwrap_or_default()
-}
-
-/// The peer's address; connections without one (none of ours) are nobody's.
-pub(super) fn client_of(session: &Session) -> IpAddr {
-    let address = session.client_addr().and_then(|address| address.as_inet());
-    address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip().to_canonical())
-}
-
-/// The canonical path of a request.
-pub(super) fn path_of<'a>(session: &'a Session, canonical: &'a Option<String>) -> &'a str {
-    canonical.as_deref().unwrap_or_else(|| session.req_header().uri.path())
 }

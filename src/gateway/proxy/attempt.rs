@@ -1,3 +1,5 @@
+use std::fmt::Display;
+
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
@@ -6,29 +8,20 @@ use pingora_proxy::Session;
 use super::arrival::UPGRADED_IDLE;
 use super::ctx::Ctx;
 use super::passed::http_of;
-use crate::base::{Answer, Refusal};
-use crate::gateway::integrate::{Failure, may_retry};
+use crate::base::{Answer, Now, Refusal};
+use crate::gateway::integrate::{Deadline, Failure, Pick, may_retry};
 use crate::gateway::snapshot::Live;
 
 /// Chooses an endpoint for this attempt.
 pub(super) async fn choose_peer(live: &Live, session: &Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
-    let now = live.clock().now();
-    let Some(http) = http_of(ctx).cloned() else {
-        return super::passed::fail(ctx, Answer::new(Refusal::InternalError, "this route has no back end"), 500);
-    };
-    let deadline = *ctx.attempt.deadline.get_or_insert_with(|| http.deadline(now));
     ctx.attempt.is_upgrade = session.is_upgrade_req();
-    // The one before is not in flight any more.
-    ctx.attempt.pick = None;
-    let picked = http.pick(live.clock(), deadline, ctx.attempt.tried).await;
-    match picked.and_then(|pick| pick.peer(deadline, now).map(|peer| (pick, peer))) {
-        Ok((pick, mut peer)) => {
+    let now = live.clock().now();
+    let chosen = choose(live, ctx, now).await;
+    match chosen.and_then(|(pick, deadline)| pick.peer(deadline, now)) {
+        Ok(mut peer) => {
             if ctx.attempt.is_upgrade {
                 peer.options.read_timeout = Some(UPGRADED_IDLE);
             }
-            ctx.facts.integration.attempts += 1;
-            ctx.facts.integration.target = Some(pick.address());
-            ctx.attempt.pick = Some(pick);
             Ok(Box::new(peer))
         }
         Err(answer) => {
@@ -36,6 +29,20 @@ pub(super) async fn choose_peer(live: &Live, session: &Session, ctx: &mut Ctx) -
             super::passed::fail(ctx, answer, status)
         }
     }
+}
+
+/// Chooses an endpoint for this attempt, which has until the deadline of the exchange.
+pub(super) async fn choose<'c>(live: &Live, ctx: &'c mut Ctx, now: Now) -> Result<(&'c Pick, Deadline), Answer> {
+    let Some(http) = http_of(ctx).cloned() else {
+        return Err(Answer::new(Refusal::InternalError, "this route has no back end"));
+    };
+    let deadline = *ctx.attempt.deadline.get_or_insert_with(|| http.deadline(now));
+    // The one before is not in flight any more.
+    ctx.attempt.pick = None;
+    let pick = http.pick(live.clock(), deadline, ctx.attempt.tried).await?;
+    ctx.facts.integration.attempts += 1;
+    ctx.facts.integration.target = Some(pick.address());
+    Ok((ctx.attempt.pick.insert(pick), deadline))
 }
 
 /// Nothing was sent: another endpoint may have it.
@@ -70,7 +77,8 @@ pub(super) fn after_broken_exchange(
     error
 }
 
-fn end_attempt(live: &Live, ctx: &mut Ctx, failure: Failure, error: &Error) {
+/// An attempt came to nothing; what its answer would be is kept.
+pub(super) fn end_attempt(live: &Live, ctx: &mut Ctx, failure: Failure, error: impl Display) {
     let now = live.clock().now();
     let attempt = &mut ctx.attempt;
     if let Some(pick) = attempt.pick.take() {
@@ -89,8 +97,12 @@ pub(super) fn after_response_head(live: &Live, head: &ResponseHeader, ctx: &mut 
     if head.status.is_informational() && head.status != http::StatusCode::SWITCHING_PROTOCOLS {
         return;
     }
-    let now = live.clock().now();
-    ctx.facts.integration.status = head.status.as_u16();
+    note_response(head.status.as_u16(), ctx, live.clock().now());
+}
+
+/// The back end answers with this final status.
+pub(super) fn note_response(status: u16, ctx: &mut Ctx, now: Now) {
+    ctx.facts.integration.status = status;
     ctx.facts.integration.latency = now.since(ctx.facts.started);
     ctx.attempt.failed = None;
     if let Some(pick) = &ctx.attempt.pick {

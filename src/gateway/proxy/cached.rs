@@ -9,14 +9,14 @@ use pingora_proxy::Session;
 
 use super::Conductor;
 use super::admission::body_too_large;
-use super::answers::warn;
-use super::arrival::{head_of, path_of};
+use super::answers::stored;
+use super::asked::Asked;
 use super::ctx::Ctx;
 use super::passed::{http_of, warning, with_outgoing};
-use crate::base::{Answer, Refusal};
+use crate::base::{Answer, Head, Refusal};
 use crate::gateway::cache::{self, AnswerHead, Ask, Entry, Follower, Leader, Lookup, Outcome, Sharing, Step};
 use crate::gateway::integrate::{self, Exchange, Target};
-use crate::gateway::respond::{self, Reply};
+use crate::gateway::respond;
 use crate::gateway::transform;
 use crate::telemetry::CacheOutcome;
 
@@ -73,16 +73,11 @@ impl Conductor {
     }
 
     async fn answer_cached(&self, session: &mut Session, ctx: &mut Ctx, cache: &cache::Plan) -> Result<bool> {
-        let ask = match ask(session, ctx, cache) {
-            Ok(Some(ask)) => ask,
-            Ok(None) => {
-                note(ctx, Outcome::Bypass);
-                return Ok(false);
-            }
+        let (ask, mut found) = match self.find(session, ctx, cache).await {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(false),
             Err(answer) => return self.refuse(session, ctx, answer).await,
         };
-        ctx.is_warned = ask.is_warned();
-        let mut found = cache.lookup(&ask, ctx.facts.started).await;
         loop {
             let follower = match found {
                 Lookup::Hit(entry) => return self.reply_stored(session, ctx, &entry).await,
@@ -104,12 +99,22 @@ impl Conductor {
         }
     }
 
+    /// What another lane found already, or what the cache says now.
+    async fn find(
+        &self,
+        session: &Session,
+        ctx: &mut Ctx,
+        cache: &cache::Plan,
+    ) -> std::result::Result<Option<(Ask, Lookup)>, Answer> {
+        if let Some(found) = ctx.found.take() {
+            return Ok(Some(found));
+        }
+        let canonical = ctx.canonical.clone();
+        look_up(&Asked::of_session(session, &canonical).head, ctx, cache).await
+    }
+
     async fn reply_stored(&self, session: &mut Session, ctx: &mut Ctx, entry: &Entry) -> Result<bool> {
-        let now = self.live.clock().now();
-        note(ctx, Outcome::Hit { remaining_s: entry.remaining_s(now) });
-        let mut reply = Reply::new(entry.head.status.as_u16(), entry.body.clone());
-        reply.fields.extend(entry.head.fields.iter().cloned());
-        let reply = warn(reply.with_number(header::AGE, entry.age_s(now)), ctx.is_warned);
+        let reply = stored(entry, self.live.clock().now(), ctx);
         self.reply(session, ctx, reply).await
     }
 
@@ -123,7 +128,9 @@ impl Conductor {
         leader: Leader,
     ) -> Result<bool> {
         let withheld: smallvec::SmallVec<[&str; 8]> = cache.withheld().collect();
-        let request = with_outgoing(session, ctx, |outgoing| outgoing.build(&withheld));
+        let canonical = ctx.canonical.clone();
+        let asked = Asked::of_session(session, &canonical);
+        let request = with_outgoing(&asked, ctx, |outgoing| outgoing.build(&withheld));
         let body = read_body(session, ctx).await;
         let (request, body) = match (request, body) {
             (Some(Ok(request)), Ok(body)) => (request, body),
@@ -255,11 +262,24 @@ impl Conductor {
     }
 }
 
-fn ask(session: &Session, ctx: &Ctx, cache: &cache::Plan) -> Result<Option<Ask>, Answer> {
-    let path = path_of(session, &ctx.canonical);
-    let params = ctx.params(path);
+/// Asks the cache about an admitted request, and notes what it is told; `None`: the request bypasses it.
+pub(super) async fn look_up(
+    head: &Head<'_>,
+    ctx: &mut Ctx,
+    cache: &cache::Plan,
+) -> Result<Option<(Ask, Lookup)>, Answer> {
     let may_invalidate = ctx.admitted.as_ref().is_some_and(|admitted| admitted.ticket.may_invalidate_cache());
-    cache.ask(&head_of(session, path), |at| params.get(at).copied(), may_invalidate)
+    let asked = {
+        let params = ctx.params(head.path);
+        cache.ask(head, |at| params.get(at).copied(), may_invalidate)?
+    };
+    let Some(ask) = asked else {
+        note(ctx, Outcome::Bypass);
+        return Ok(None);
+    };
+    ctx.is_warned = ask.is_warned();
+    let found = cache.lookup(&ask, ctx.facts.started).await;
+    Ok(Some((ask, found)))
 }
 
 /// Reads a body that the fetch needs as a whole; `None` if the request has none.
@@ -320,7 +340,7 @@ fn cut() -> Result<bool> {
 }
 
 /// Notes what the cache does, for `Cache-Status`, metrics and the log.
-fn note(ctx: &mut Ctx, outcome: Outcome) {
+pub(super) fn note(ctx: &mut Ctx, outcome: Outcome) {
     ctx.cached = Some(outcome);
     ctx.facts.cache = match outcome {
         Outcome::Hit { .. } => CacheOutcome::Hit,

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::base::{Answer, Fields, Head, RequestId, RouteId, Scheme, StageId, Variant};
+use crate::base::{Answer, Fields, Head, Now, RequestId, RouteId, Scheme, StageId, Variant};
 use crate::gateway::authorize::Key;
 use crate::gateway::cache;
 use crate::gateway::integrate::{Deadline, Pick};
@@ -20,13 +20,15 @@ pub struct Ctx {
     /// For telemetry; written as learned, never branched on.
     pub(super) facts: Facts,
     /// The canonical path, where it differs from the path that was sent.
-    pub(super) canonical: Option<String>,
+    pub(super) canonical: Option<Arc<str>>,
     pub(super) place: Place,
     pub(super) admitted: Option<Admitted>,
     /// What the cache did; `None` on routes without one.
     pub(super) cached: Option<cache::Outcome>,
     /// Whether the answer says that a wish for a refresh was ignored.
     pub(super) is_warned: bool,
+    /// What another lane has asked the cache, and found.
+    pub(super) found: Option<(cache::Ask, cache::Lookup)>,
     pub(super) attempt: Attempt,
 }
 
@@ -63,8 +65,7 @@ pub(super) struct Attempt {
 }
 
 impl Ctx {
-    pub(super) fn new(live: &Live) -> Ctx {
-        let started = live.clock().now();
+    pub(super) fn new(live: &Live, started: Now) -> Ctx {
         // Until the head is read the request has no id and no trace of its own; every request has both after that.
         let id = RequestId::generate(started.unix_ms, 0);
         let trace = Trace::from_head(&NO_HEAD, started);
@@ -76,6 +77,7 @@ impl Ctx {
             admitted: None,
             cached: None,
             is_warned: false,
+            found: None,
             attempt: Attempt::default(),
         }
     }
@@ -95,7 +97,7 @@ impl Ctx {
         Seal {
             request_id: self.facts.request_id,
             style: self.stage().map_or(self.snapshot.style(), Stage::style),
-            cache_status: self.cached.map(|outcome| outcome.cache_status().into()),
+            cache_status: self.cached.map(cache::Outcome::cache_status),
         }
     }
 

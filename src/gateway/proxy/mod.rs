@@ -9,11 +9,15 @@
 mod admission;
 mod answers;
 mod arrival;
+mod asked;
 mod attempt;
 mod cached;
+mod connection;
 mod ctx;
+mod express;
 mod passed;
 
+use std::any::Any;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -28,7 +32,11 @@ use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyWarnLogContext, Sess
 
 use super::snapshot::Live;
 use super::transform;
+use crate::base::Answer;
+use asked::{Asked, HeadSize};
+pub use connection::Connection;
 use ctx::Ctx;
+pub use express::Express;
 
 /// What a worker's connections are handed to.
 pub type Lane = HttpProxy<Conductor>;
@@ -65,6 +73,12 @@ impl Conductor {
     fn new(live: Arc<Live>, conf: &ServerConf) -> Conductor {
         Conductor { live, exchanges: cached::Exchanges::new(conf) }
     }
+
+    async fn admit(&self, session: &Session, ctx: &mut Ctx) -> std::result::Result<(), Answer> {
+        arrival::check(&Asked::of_session(session, &None).head, HeadSize::of_session(session), ctx)?;
+        let canonical = ctx.canonical.clone();
+        admission::admit(&self.live, &Asked::of_session(session, &canonical).head, ctx).await
+    }
 }
 
 #[async_trait]
@@ -72,7 +86,7 @@ impl ProxyHttp for Conductor {
     type CTX = Ctx;
 
     fn new_ctx(&self) -> Ctx {
-        Ctx::new(&self.live)
+        Ctx::new(&self.live, self.live.clock().now())
     }
 
     /// Compression and the like are not ours: no module is built per request.
@@ -83,12 +97,19 @@ impl ProxyHttp for Conductor {
         Ok(())
     }
 
+    /// The express lane hands requests over with their context.
+    fn on_connection_reuse(&self, _: &mut Session, ctx: &mut Ctx, context: Box<dyn Any + Send + Sync>) {
+        if let Ok(handed) = context.downcast::<Ctx>() {
+            *ctx = *handed;
+        }
+    }
+
     /// Everything up to the back end. `true`: the request has its answer.
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
-        if let Err(answer) = arrival::check(session, ctx) {
-            return self.refuse(session, ctx, answer).await;
-        }
-        if let Err(answer) = admission::admit(&self.live, session, ctx).await {
+        // What the express lane hands over with its context was admitted there.
+        if ctx.admitted.is_none()
+            && let Err(answer) = self.admit(session, ctx).await
+        {
             return self.refuse(session, ctx, answer).await;
         }
         self.answer_without_streaming(session, ctx).await

@@ -5,7 +5,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 
 use super::admission::body_too_large;
-use super::arrival::{authority_of, head_of, path_of};
+use super::asked::Asked;
 use super::ctx::Ctx;
 use crate::base::Answer;
 use crate::gateway::cache;
@@ -14,7 +14,9 @@ use crate::gateway::transform::{Context, Outgoing};
 
 /// Writes the back end's request over Pingora's copy of the client's.
 pub(super) fn write_request(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx) -> Result<()> {
-    let done = with_outgoing(session, ctx, |outgoing| outgoing.apply(head));
+    let canonical = ctx.canonical.clone();
+    let asked = Asked::of_session(session, &canonical);
+    let done = with_outgoing(&asked, ctx, |outgoing| outgoing.apply(head));
     done.unwrap_or(Ok(())).map_err(|answer| {
         ctx.attempt.failed = Some(answer);
         Error::new_in(ErrorType::InternalError)
@@ -22,10 +24,9 @@ pub(super) fn write_request(session: &Session, head: &mut RequestHeader, ctx: &m
 }
 
 /// Hands what is to be sent to `use_it`. `None` for a request without an HTTP integration.
-pub(super) fn with_outgoing<R>(session: &Session, ctx: &Ctx, use_it: impl FnOnce(&Outgoing<'_>) -> R) -> Option<R> {
+pub(super) fn with_outgoing<R>(asked: &Asked<'_>, ctx: &Ctx, use_it: impl FnOnce(&Outgoing<'_>) -> R) -> Option<R> {
     let (stage, plan, http) = (ctx.stage()?, ctx.plan()?, http_of(ctx)?);
-    let path = path_of(session, &ctx.canonical);
-    let head = head_of(session, path);
+    let path = asked.head.path;
     let context = Context {
         request_id: ctx.facts.request_id.as_str(),
         api: &stage.name().api,
@@ -33,13 +34,13 @@ pub(super) fn with_outgoing<R>(session: &Session, ctx: &Ctx, use_it: impl FnOnce
         route: &plan.path,
         path,
         key: ctx.place.key.as_ref().map(|key| &**key.name()),
-        authority: authority_of(session),
+        authority: asked.authority,
         traceparent: ctx.facts.trace.traceparent(),
         is_trace_continued: ctx.facts.trace.keeps_tracestate(),
         amzn_trace: ctx.facts.trace.amzn(),
     };
     let params = ctx.params(path);
-    Some(use_it(&http.shape().outgoing(&head, &params, &context)))
+    Some(use_it(&http.shape().outgoing(&asked.head, &params, &context)))
 }
 
 /// The request's HTTP integration.

@@ -14,4 +14,4 @@ mod send;
 pub use problem::refuse;
 pub use reply::Reply;
 pub use seal::Seal;
-pub use send::{send, send_head};
+pub use send::{DRAIN_TIMEOUT, may_drain, send, send_head};

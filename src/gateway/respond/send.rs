@@ -9,7 +9,13 @@ use super::{Reply, Seal};
 
 /// A refused client that still sends at most this much keeps its connection: what it sends is read and dropped.
 const DRAIN_BYTES_MAX: u64 = 64 << 10;
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long reading and dropping may take.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Whether the body of a refused request, of this announced length in bytes, is read and dropped.
+pub fn may_drain(announced: u64) -> bool {
+    announced <= DRAIN_BYTES_MAX
+}
 
 /// Writes a whole answer. The body is left out for `HEAD`, its length is not.
 pub async fn send(session: &mut Session, reply: Reply, seal: &Seal) -> Result<()> {
@@ -46,7 +52,7 @@ fn keep_connection_where_safe(session: &mut Session) {
         session.get_header(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     // A client that waits for 100 Continue will not send the body that its head announces.
     let waits = session.get_header(header::EXPECT).is_some();
-    if announced.is_some_and(|length| length <= DRAIN_BYTES_MAX) && !waits {
+    if announced.is_some_and(may_drain) && !waits {
         session.set_close_on_response_before_downstream_finish(false);
         session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
     }

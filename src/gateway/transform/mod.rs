@@ -26,7 +26,7 @@ mod uri;
 pub use context::Context;
 pub use outgoing::Outgoing;
 pub use parameters::Parameters;
-pub use response::clean_response;
+pub use response::{clean_response, for_each_clean_field};
 pub use shape::Shape;
 pub use stage_variables::substitute;
 pub use uri::{UriTemplate, split_authority};

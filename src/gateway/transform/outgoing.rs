@@ -83,15 +83,11 @@ impl<'a> Outgoing<'a> {
         let (host, added) = self.added.split_at(HOST_FIELDS);
         self.read(host).for_each(|(name, value)| each(name, value));
         let passes = |name: &str| self.passes(name) && !is_one_of(name, without);
-        match self.head.fields {
-            Fields::Map(map) => {
-                let passing = map.iter().filter(|(name, _)| passes(name.as_str()));
-                passing.for_each(|(name, value)| each(name.as_str(), value.as_bytes()));
+        self.head.fields.for_all(|name, value| {
+            if passes(name) {
+                each(name, value);
             }
-            Fields::List(list) => {
-                list.iter().filter(|(name, _)| passes(name)).for_each(|(name, value)| each(name, value));
-            }
-        }
+        });
         self.read(added).for_each(|(name, value)| each(name, value));
     }
 
@@ -128,10 +124,14 @@ impl<'a> Outgoing<'a> {
                     request.append_header(name, value).map_err(unsendable)?;
                 }
             }
-            Fields::List(list) => {
-                for (name, value) in list.iter().filter(|(name, _)| passes(name)) {
-                    request.append_header(name.to_ascii_lowercase(), *value).map_err(unsendable)?;
-                }
+            listed => {
+                let mut done = Ok(());
+                listed.for_all(|name, value| {
+                    if passes(name) && done.is_ok() {
+                        done = request.append_header(name.to_ascii_lowercase(), value).map(drop).map_err(unsendable);
+                    }
+                });
+                done?;
             }
         }
         self.add_to(&mut request, added)?;

@@ -18,10 +18,23 @@ pub fn clean_response(response: &mut ResponseHeader) {
     }
 }
 
+/// Calls `each` with every field of a back end's answer that is the client's: what [`clean_response`] leaves.
+pub fn for_each_clean_field<'a>(fields: &Fields<'a>, mut each: impl FnMut(&'a str, &'a [u8])) {
+    let nominated = nominations(fields);
+    fields.for_all(|name, value| {
+        if !is_of_this_hop(name, &nominated) {
+            each(name, value);
+        }
+    });
+}
+
+fn is_of_this_hop(name: &str, nominated: &[&str]) -> bool {
+    is_hop_by_hop(name) || is_one_of(name, nominated)
+}
+
 fn names_of_this_hop(fields: &HeaderMap) -> SmallVec<[HeaderName; 4]> {
     let nominated = nominations(&Fields::Map(fields));
-    let is_of_this_hop = |name: &&HeaderName| is_hop_by_hop(name.as_str()) || is_one_of(name.as_str(), &nominated);
-    fields.keys().filter(is_of_this_hop).cloned().collect()
+    fields.keys().filter(|name| is_of_this_hop(name.as_str(), &nominated)).cloned().collect()
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ const WRITE_BUFFER_BYTES: usize = 8 << 10;
 /// Pingora's own stream can be given its write buffer only by Pingora's own listeners, which cannot report the port
 /// they bound or fail cleanly; so this is ours. Large writes go out together with what was collected, in one `writev`.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub struct Connection {
     tcp: TcpStream,
     /// Bytes read ahead that are to be read again.
     read_again: Vec<u8>,
@@ -32,7 +32,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(tcp: TcpStream, peer: std::net::SocketAddr) -> Connection {
+    pub fn new(tcp: TcpStream, peer: std::net::SocketAddr) -> Connection {
         // Without it the last packet of an answer would wait for an acknowledgement. Fails only on a dead socket.
         let _ = tcp.set_nodelay(true);
         let socket = SocketDigest::from_raw_fd(tcp.as_raw_fd());
@@ -44,6 +44,11 @@ impl Connection {
             socket: Arc::new(socket),
             established: SystemTime::now(),
         }
+    }
+
+    /// The socket, if nothing waits to be read again or to be sent.
+    pub(super) fn into_tcp(self) -> Option<TcpStream> {
+        (self.read_again.is_empty() && self.unsent.is_empty()).then_some(self.tcp)
     }
 
     fn poll_send_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,0 +1,92 @@
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::alarm::{Alarm, within};
+
+/// What is read from a client that was told to go away, so that it gets to read why.
+const LINGER_BYTES_MAX: usize = 256 << 10;
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A client's connection.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) tcp: TcpStream,
+    pub(super) peer: SocketAddr,
+    pub(super) ip: IpAddr,
+    pub(super) alarm: Alarm,
+    /// Bytes that were read after a request's own.
+    pub(super) read_after: Vec<u8>,
+}
+
+impl Client {
+    pub(super) fn new(tcp: TcpStream, peer: SocketAddr) -> Client {
+        // Without it the last packet of an answer would wait for an acknowledgement. Fails only on a dead socket.
+        let _ = tcp.set_nodelay(true);
+        Client { tcp, peer, ip: peer.ip().to_canonical(), alarm: Alarm::default(), read_after: Vec::new() }
+    }
+
+    /// Waits for the next request without holding a buffer. `false`: there will be none.
+    pub(super) async fn wait(&mut self, deadline: Instant, mut stop: Pin<&mut impl Future<Output = ()>>) -> bool {
+        poll_fn(|cx| {
+            if let Poll::Ready(ready) = self.tcp.poll_read_ready(cx) {
+                return Poll::Ready(ready.is_ok());
+            }
+            if stop.as_mut().poll(cx).is_ready() || self.alarm.poll_past(cx, deadline).is_ready() {
+                return Poll::Ready(false);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Reads into `buffer`; 0: the client has closed its side.
+    pub(super) async fn read(&mut self, buffer: &mut [u8], deadline: Instant) -> Option<io::Result<usize>> {
+        self.alarm.until(deadline, self.tcp.read(buffer)).await
+    }
+
+    /// Reads and drops `len` bytes. `false`: they did not come in time.
+    pub(super) async fn drain(&mut self, len: u64, patience: Duration) -> bool {
+        let mut sink = [0; 4096];
+        let drained = async {
+            let mut left = len;
+            while left > 0 {
+                let most = usize::try_from(left).map_or(sink.len(), |left| left.min(sink.len()));
+                match self.tcp.read(&mut sink[..most]).await {
+                    Ok(0) | Err(_) => return false,
+                    Ok(count) => left -= count as u64,
+                }
+            }
+            true
+        };
+        within(patience, drained).await.unwrap_or(false)
+    }
+
+    /// Closes after an answer to something that is still being sent. A socket that is closed with bytes unread resets
+    /// the connection, and the answer may be lost with it (RFC 9112 section 9.6).
+    pub(super) async fn close_gently(mut self) {
+        use tokio::io::AsyncWriteExt;
+        if self.tcp.shutdown().await.is_err() {
+            return;
+        }
+        let mut sink = vec![0; 16 << 10];
+        let rest = async {
+            let mut read = 0;
+            while read < LINGER_BYTES_MAX {
+                match self.tcp.read(&mut sink).await {
+                    Ok(0) | Err(_) => return,
+                    Ok(count) => read += count,
+                }
+            }
+        };
+        // Whether it went on sending or not, it had its time.
+        let _ = tokio::time::timeout(LINGER, rest).await;
+    }
+}

@@ -1,0 +1,56 @@
+use std::sync::Arc;
+
+use super::Express;
+use crate::base::{Head, Variant};
+use crate::gateway::cache::Lookup;
+use crate::gateway::integrate::{Http, Target};
+use crate::gateway::proxy::admission;
+use crate::gateway::proxy::answers::{fixed, refusal, stored};
+use crate::gateway::proxy::cached::{look_up, note};
+use crate::gateway::proxy::ctx::Ctx;
+use crate::gateway::respond::Reply;
+
+/// How a request is answered.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// With what we hold.
+    Reply(Reply),
+    /// By its back end, here.
+    PassOn,
+    /// By the full lane.
+    HandOver,
+}
+
+impl Express {
+    /// Asks the phases in their order.
+    pub(super) async fn decide(&self, head: &Head<'_>, ctx: &mut Ctx) -> Way {
+        if let Err(answer) = admission::admit(&self.live, head, ctx).await {
+            return Way::Reply(refusal(answer, ctx));
+        }
+        let snapshot = Arc::clone(&ctx.snapshot);
+        let (Some(stage), Some(route)) = (ctx.place.stage, ctx.place.route) else { return Way::HandOver };
+        let plan = snapshot.stage(stage).plan(ctx.place.variant.unwrap_or(Variant::Stable), route);
+        let http = match &plan.target {
+            Target::Mock(mock) => return Way::Reply(fixed(mock)),
+            Target::Http(http) => http,
+        };
+        let Some(cache) = &plan.cache else { return streamed(http) };
+        match look_up(head, ctx, cache).await {
+            Err(answer) => Way::Reply(refusal(answer, ctx)),
+            Ok(None) => streamed(http),
+            Ok(Some((_, Lookup::Hit(entry)))) => Way::Reply(stored(&entry, ctx.facts.started, ctx)),
+            Ok(Some((ask, Lookup::Alone))) if !http.is_tls() => {
+                note(ctx, ask.forwarded(false));
+                Way::PassOn
+            }
+            Ok(Some(found)) => {
+                ctx.found = Some(found);
+                Way::HandOver
+            }
+        }
+    }
+}
+
+fn streamed(http: &Http) -> Way {
+    if http.is_tls() { Way::HandOver } else { Way::PassOn }
+}

@@ -1,0 +1,360 @@
+use std::borrow::Cow;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::net::tcp::ReadHalf;
+
+use super::Express;
+use super::client::Client;
+use super::desk::{Bench, DateStamp};
+use super::head::{Framing, RequestHead};
+use super::pump::{Coding, Pump, Rest, Stopped};
+use super::reply::{write_line, write_number_line};
+use super::response::{Manner, ResponseHead, read_response};
+use crate::base::{Answer, FieldSpan, Fields, Now, Refusal};
+use crate::gateway::integrate::{Failure, may_retry};
+use crate::gateway::proxy::admission::body_too_large;
+use crate::gateway::proxy::asked::Asked;
+use crate::gateway::proxy::attempt::{choose, end_attempt, note_response};
+use crate::gateway::proxy::ctx::Ctx;
+use crate::gateway::proxy::passed::with_outgoing;
+use crate::telemetry::Facts;
+
+/// A head of an answer is no longer than this.
+const ANSWER_HEAD_BYTES_MAX: usize = 64 << 10;
+/// More informational answers before the real one than any honest back end sends.
+const INFORMATIONAL_MAX: u32 = 16;
+/// What one read of a large body takes at most: few and big ones cost least.
+const UP_READ_BYTES: usize = 64 << 10;
+const DOWN_READ_BYTES: usize = 128 << 10;
+
+/// A request on its way to a back end, and what it is carried with.
+pub(super) struct Work<'w> {
+    pub(super) asked: &'w Asked<'w>,
+    pub(super) head: &'w RequestHead,
+    /// What was read after the head.
+    pub(super) body: &'w [u8],
+    pub(super) output: &'w mut Vec<u8>,
+    pub(super) date: &'w mut DateStamp,
+    pub(super) bench: &'w mut Bench,
+}
+
+/// How a request that was passed on ended.
+#[derive(Debug)]
+pub(super) enum Passed {
+    /// Answered. So many of the bytes that were read after the head were its body; the next request may follow.
+    Kept(usize),
+    /// Answered or cut, and the connection is over.
+    Closed,
+    /// Answered while the client was still sending.
+    ClosedEarly,
+    /// Not answered.
+    Refused { answer: Answer, is_body_touched: bool },
+}
+
+/// Why an attempt came to nothing.
+enum Broken {
+    BackEnd(Failure, Cow<'static, str>),
+    /// What the client sent is to blame, and it is told.
+    Client(Answer),
+    /// The client is gone.
+    Gone,
+}
+
+/// What one attempt was answered, as far as it matters for what follows.
+struct Done {
+    /// `None`: the body was not needed to its end.
+    body_len: Option<usize>,
+    keeps_alive: bool,
+    /// Whether the connection to the back end may be used again.
+    is_reusable: bool,
+    answered_at: Now,
+}
+
+impl Express {
+    /// Sends the request to an endpoint, and once more to another where that is safe, and its answer to the client.
+    pub(super) async fn pass_on(&self, client: &mut Client, mut work: Work<'_>, ctx: &mut Ctx) -> Passed {
+        loop {
+            let now = if ctx.attempt.number == 0 { ctx.facts.started } else { self.live.clock().now() };
+            let (address, connect_timeout, deadline) = match choose(&self.live, ctx, now).await {
+                Ok((pick, deadline)) => (pick.address(), pick.connect_timeout(), deadline),
+                Err(answer) => return Passed::Refused { answer, is_body_touched: false },
+            };
+            let left = deadline.remaining(now).unwrap_or_default();
+            work.bench.clear();
+            write_request(&mut work, ctx);
+            let mut up_buffers = std::mem::take(&mut work.bench.up);
+            let mut up = Pump {
+                rest: Rest::from(work.head.framing),
+                coding: if work.head.framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain },
+                max: ctx.plan().map_or(u64::MAX, |plan| plan.body_bytes_max),
+                read_patience: Some(ctx.snapshot.limits().body_timeout),
+                write_patience: None,
+                read_bytes_max: UP_READ_BYTES,
+                buffers: &mut up_buffers,
+                moved: 0,
+                has_read: false,
+                read_after: Vec::new(),
+            };
+            let Client { tcp, alarm, .. } = &mut *client;
+            let to = Endpoint { address, connect_timeout: connect_timeout.min(left), now };
+            let attempt = self.attempt(tcp, &mut work, &mut up, ctx, to);
+            let ended = alarm.until(self.instant(now, left), attempt).await;
+            let (moved, has_read, read_after) = (up.moved, up.has_read, std::mem::take(&mut up.read_after));
+            work.bench.up = up_buffers;
+            ctx.facts.bytes_in = moved;
+            let broken = match ended {
+                Some(Ok(done)) => {
+                    client.read_after = read_after;
+                    return match done {
+                        Done { body_len: Some(len), keeps_alive: true, .. } => Passed::Kept(len),
+                        Done { body_len: Some(_), .. } => Passed::Closed,
+                        Done { body_len: None, .. } => Passed::ClosedEarly,
+                    };
+                }
+                Some(Err(broken)) => broken,
+                None => Broken::BackEnd(Failure::TimedOut, "the integration's timeout is over".into()),
+            };
+            if let Some(passed) = self.settle(broken, &work, ctx, has_read) {
+                return passed;
+            }
+        }
+    }
+
+    /// What follows from a broken attempt; `None`: another one.
+    fn settle(&self, broken: Broken, work: &Work<'_>, ctx: &mut Ctx, has_read: bool) -> Option<Passed> {
+        let answer = match broken {
+            Broken::Gone => {
+                if ctx.facts.status == 0 {
+                    ctx.facts.status = Facts::CLIENT_CLOSED_REQUEST;
+                }
+                return Some(Passed::Closed);
+            }
+            Broken::Client(answer) => Some(answer),
+            Broken::BackEnd(failure, cause) => {
+                let has_started = work.bench.filled > 0;
+                let method = work.asked.head.method;
+                let again = may_retry(failure, method, ctx.attempt.number, !has_read, has_started);
+                end_attempt(&self.live, ctx, failure, cause);
+                if again {
+                    return None;
+                }
+                ctx.attempt.failed.take()
+            }
+        };
+        let answer = answer.unwrap_or_else(|| Answer::new(Refusal::InternalError, "the exchange failed"));
+        if ctx.facts.status == 0 {
+            return Some(Passed::Refused { answer, is_body_touched: has_read });
+        }
+        // The head has gone: all that is left is to cut the body, and to say why in the log.
+        ctx.facts.refusal = Some(answer.refusal);
+        ctx.facts.detail = answer.log;
+        Some(Passed::Closed)
+    }
+
+    async fn attempt(
+        &self,
+        client: &mut TcpStream,
+        work: &mut Work<'_>,
+        up: &mut Pump<'_>,
+        ctx: &mut Ctx,
+        to: Endpoint,
+    ) -> Result<Done, Broken> {
+        let mut upstream = match self.upstreams.take(to.address, to.now) {
+            Some(upstream) => upstream,
+            None => connect(&to).await?,
+        };
+        let done = self.exchange(&mut upstream, client, work, up, ctx).await?;
+        if done.is_reusable {
+            self.upstreams.put(to.address, upstream, done.answered_at);
+        }
+        Ok(done)
+    }
+
+    /// Sends the request and passes the answer on, over connections that stand.
+    async fn exchange(
+        &self,
+        upstream: &mut TcpStream,
+        client: &mut TcpStream,
+        work: &mut Work<'_>,
+        up: &mut Pump<'_>,
+        ctx: &mut Ctx,
+    ) -> Result<Done, Broken> {
+        let Work { asked, head, body, output, date, bench } = work;
+        let Bench { request, answer, filled, spans, down, .. } = &mut **bench;
+        let (mut from_back_end, mut to_back_end) = upstream.split();
+        let (mut from_client, mut to_client) = client.split();
+        let mut upload = pin!(up.run(&mut from_client, &mut to_back_end, request, body));
+        let mut uploaded = None;
+
+        let is_head = asked.head.method == "HEAD";
+        let reading = read_head(&mut from_back_end, answer, filled, spans, is_head);
+        let response = alongside(&mut upload, &mut uploaded, reading).await?;
+        let now = self.live.clock().now();
+        note_response(response.status, ctx, now);
+
+        let mut manner = Manner { is_http_11: head.is_http_11, keeps_alive: head.keeps_alive };
+        // A client that is still sending what nobody reads is not kept.
+        manner.keeps_alive &= uploaded.as_ref().is_some_and(Result::is_ok)
+            && !response.ends_with_connection(manner)
+            && !self.live.is_draining();
+        let bytes = &answer[..*filled];
+        let fields = Fields::Wire { bytes, spans };
+        response.write(&fields, bytes, &ctx.seal(), manner, (date, now), output);
+        ctx.facts.status = response.status;
+
+        let mut down = Pump {
+            rest: response.rest.clone(),
+            coding: response.coding(manner),
+            max: u64::MAX,
+            read_patience: None,
+            write_patience: Some(ctx.snapshot.limits().body_timeout),
+            read_bytes_max: DOWN_READ_BYTES,
+            buffers: down,
+            moved: 0,
+            has_read: false,
+            read_after: Vec::new(),
+        };
+        let first = &bytes[response.len..];
+        let passed = {
+            let passing = down.run(&mut from_back_end, &mut to_client, output, first);
+            let passing = async { passing.await.map_err(of_back_end) };
+            alongside(&mut upload, &mut uploaded, passing).await
+        };
+        ctx.facts.bytes_out = down.moved;
+        let taken = passed?;
+        let is_clean = taken == first.len() && down.read_after.is_empty() && response.rest != Rest::UntilClose;
+        let body_len = uploaded.and_then(Result::ok);
+        let is_reusable = response.keeps_alive && is_clean && body_len.is_some();
+        Ok(Done { body_len, keeps_alive: manner.keeps_alive, is_reusable, answered_at: now })
+    }
+}
+
+/// Where an attempt goes.
+struct Endpoint {
+    address: SocketAddr,
+    connect_timeout: Duration,
+    now: Now,
+}
+
+async fn connect(to: &Endpoint) -> Result<TcpStream, Broken> {
+    match tokio::time::timeout(to.connect_timeout, TcpStream::connect(to.address)).await {
+        Ok(Ok(tcp)) => {
+            // As for clients: the last packet of a request must not wait.
+            let _ = tcp.set_nodelay(true);
+            Ok(tcp)
+        }
+        Ok(Err(error)) => Err(Broken::BackEnd(Failure::Connect, error.to_string().into())),
+        Err(_) => Err(Broken::BackEnd(Failure::ConnectTimedOut, "it did not accept".into())),
+    }
+}
+
+/// Carries `work` on, and the upload beside it as long as it lasts. A back end that stops reading may still answer; a
+/// client that stops sending ends both.
+async fn alongside<T>(
+    upload: &mut Pin<&mut impl Future<Output = Result<usize, Stopped>>>,
+    uploaded: &mut Option<Result<usize, Stopped>>,
+    work: impl Future<Output = Result<T, Broken>>,
+) -> Result<T, Broken> {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        if uploaded.is_none()
+            && let Poll::Ready(ended) = upload.as_mut().poll(cx)
+        {
+            match ended {
+                Ok(_) | Err(Stopped::Write | Stopped::WriteTooSlow) => *uploaded = Some(ended),
+                Err(stopped) => return Poll::Ready(Err(of_client(stopped))),
+            }
+        }
+        work.as_mut().poll(cx)
+    })
+    .await
+}
+
+fn of_client(stopped: Stopped) -> Broken {
+    match stopped {
+        Stopped::BadChunk => Broken::Client(Answer::new(Refusal::MalformedRequest, "the request's body is not chunks")),
+        Stopped::TooLarge => Broken::Client(body_too_large()),
+        Stopped::ReadTooSlow => {
+            Broken::Client(Answer::new(Refusal::RequestTimeout, "the request's body came too slowly"))
+        }
+        Stopped::Ended | Stopped::Read(_) | Stopped::Write | Stopped::WriteTooSlow => Broken::Gone,
+    }
+}
+
+fn of_back_end(stopped: Stopped) -> Broken {
+    match stopped {
+        Stopped::BadChunk | Stopped::TooLarge => Broken::BackEnd(Failure::Malformed, "its body is not chunks".into()),
+        Stopped::Ended => Broken::BackEnd(Failure::Reset, "it closed before the end of the body".into()),
+        Stopped::Read(error) => Broken::BackEnd(Failure::Reset, error.to_string().into()),
+        Stopped::ReadTooSlow => Broken::BackEnd(Failure::TimedOut, "its body came too slowly".into()),
+        Stopped::Write | Stopped::WriteTooSlow => Broken::Gone,
+    }
+}
+
+/// Reads until the head of a final answer is whole; informational ones are passed over.
+async fn read_head(
+    from: &mut ReadHalf<'_>,
+    answer: &mut Vec<u8>,
+    filled: &mut usize,
+    spans: &mut Vec<FieldSpan>,
+    is_answer_to_head: bool,
+) -> Result<ResponseHead, Broken> {
+    let malformed = |why: &'static str| Broken::BackEnd(Failure::Malformed, why.into());
+    let mut informational = 0;
+    loop {
+        let parsed = match *filled {
+            0 => None,
+            _ => read_response(&answer[..*filled], spans, is_answer_to_head).map_err(malformed)?,
+        };
+        match parsed {
+            Some(head) if head.status >= 200 => return Ok(head),
+            // Nothing was asked to switch.
+            Some(head) if head.status < 100 || head.status == 101 => return Err(malformed("it is no final answer")),
+            Some(head) => {
+                informational += 1;
+                if informational > INFORMATIONAL_MAX {
+                    return Err(malformed("no final answer comes"));
+                }
+                answer.copy_within(head.len..*filled, 0);
+                *filled -= head.len;
+                continue;
+            }
+            None if *filled == answer.len() && *filled >= ANSWER_HEAD_BYTES_MAX => {
+                return Err(malformed("its head is too large"));
+            }
+            None if *filled == answer.len() => answer.resize(2 * *filled, 0),
+            None => {}
+        }
+        match from.read(&mut answer[*filled..]).await {
+            Ok(0) => return Err(Broken::BackEnd(Failure::Reset, "it closed without an answer".into())),
+            Ok(count) => *filled += count,
+            Err(error) => return Err(Broken::BackEnd(Failure::Reset, error.to_string().into())),
+        }
+    }
+}
+
+/// Writes the head of the back end's request. Its body is framed anew, as the client framed it.
+fn write_request(work: &mut Work<'_>, ctx: &Ctx) {
+    let out = &mut work.bench.request;
+    let framing = work.head.framing;
+    with_outgoing(work.asked, ctx, |outgoing| {
+        for part in [outgoing.method(), " ", outgoing.target(), " HTTP/1.1\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        outgoing.for_each_field(&["content-length", "transfer-encoding", "expect"], |name, value| {
+            write_line(name.as_bytes(), value, out);
+        });
+    });
+    match framing {
+        Framing::None => {}
+        Framing::Length(length) => write_number_line(b"content-length", length, out),
+        Framing::Chunked => write_line(b"transfer-encoding", b"chunked", out),
+    }
+    out.extend_from_slice(b"\r\n");
+}

@@ -1,0 +1,56 @@
+use bytes::BytesMut;
+use pingora_core::apps::HttpServerApp;
+use pingora_core::protocols::http::ServerSession;
+use pingora_core::server::ShutdownWatch;
+use tokio::net::TcpStream;
+
+use super::Express;
+use super::chunks::Chunks;
+use super::client::Client;
+use super::head::{Framing, RequestHead};
+use crate::gateway::proxy::connection::Connection;
+use crate::gateway::proxy::ctx::Ctx;
+
+/// A request for the full lane.
+#[derive(Debug)]
+pub(super) struct HandedOver {
+    /// Its bytes, as far as they were read.
+    request: BytesMut,
+    /// With what was decided already; `None`: nothing was.
+    ctx: Option<Box<Ctx>>,
+}
+
+impl HandedOver {
+    /// `body` is what was read after the head, which ends `bytes`; what is not the request's stays for `read_after`.
+    pub(super) fn new(head: &RequestHead, bytes: &[u8], ctx: Option<Box<Ctx>>, read_after: &mut Vec<u8>) -> HandedOver {
+        let body = &bytes[head.len..];
+        let of_body = match head.framing {
+            Framing::None => 0,
+            Framing::Length(length) => usize::try_from(length).map_or(body.len(), |length| length.min(body.len())),
+            // What is no chunk is for the full lane to refuse.
+            Framing::Chunked => Chunks::default().read(body, |_| {}).unwrap_or(body.len()),
+        };
+        let (request, rest) = bytes.split_at(head.len + of_body);
+        read_after.splice(0..0, rest.iter().copied());
+        HandedOver { request: BytesMut::from(request), ctx }
+    }
+}
+
+impl Express {
+    /// Has the full lane answer. Returns the connection if it can be used again.
+    pub(super) async fn hand_over(
+        &self,
+        client: Client,
+        handed: HandedOver,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Client> {
+        let Client { tcp, peer, ip, alarm, read_after } = client;
+        let mut session = ServerSession::new_http1(Box::new(Connection::new(tcp, peer)));
+        session.set_pipelined_prefix(handed.request);
+        session.set_connection_user_context(handed.ctx.map(|ctx| ctx as Box<_>));
+        let (stream, _) = self.full.process_new_http(session, shutdown).await?.consume();
+        let connection = stream.into_any().downcast::<Connection>().ok()?;
+        let tcp: TcpStream = connection.into_tcp()?;
+        Some(Client { tcp, peer, ip, alarm, read_after })
+    }
+}

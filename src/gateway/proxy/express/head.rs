@@ -1,0 +1,372 @@
+use std::mem::MaybeUninit;
+use std::net::IpAddr;
+use std::ops::Range;
+
+use crate::base::{FieldSpan, Fields, Head, Scheme};
+use crate::gateway::proxy::asked::{Asked, HeadSize};
+use crate::gateway::snapshot::host_of;
+
+/// More fields than any honest request has.
+const FIELDS_MAX: usize = 256;
+
+/// A request's head as it stands in the bytes that were read, once it is known to be whole and unambiguous.
+///
+/// What is refused here is what two readers could understand differently (RFC 9112 sections 2.2, 3.2, 5.1, 5.2 and
+/// 6.3, RFC 9110 section 7.2): the gateway and a back end must never disagree about where a request ends.
+#[derive(Clone, Debug)]
+pub(super) struct RequestHead {
+    method: Range<usize>,
+    target_len: usize,
+    path: Range<usize>,
+    query: Option<Range<usize>>,
+    authority: Range<usize>,
+    pub(super) is_http_11: bool,
+    pub(super) framing: Framing,
+    /// In bytes: where the body begins.
+    pub(super) len: usize,
+    /// Whether the client would use the connection again.
+    pub(super) keeps_alive: bool,
+    pub(super) is_upgrade: bool,
+    pub(super) expects_continue: bool,
+}
+
+/// How long a body says that it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    None,
+    Length(u64),
+    Chunked,
+}
+
+/// Why bytes are not a request that can be judged: one sentence for the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HeadFault {
+    Malformed(&'static str),
+    TooManyFields,
+}
+
+impl From<&'static str> for HeadFault {
+    fn from(why: &'static str) -> HeadFault {
+        HeadFault::Malformed(why)
+    }
+}
+
+/// Reads a head from the start of `bytes`; `None`: it is not whole yet.
+pub(super) fn read_request(bytes: &[u8], spans: &mut Vec<FieldSpan>) -> Result<Option<RequestHead>, HeadFault> {
+    let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
+    let mut request = httparse::Request::new(&mut []);
+    let status = request.parse_with_uninit_headers(bytes, &mut fields).map_err(fault_of)?;
+    let httparse::Status::Complete(len) = status else {
+        return check_line_ends(bytes).map(|()| None);
+    };
+    check_line_ends(&bytes[..len])?;
+    let (Some(method), Some(target), Some(version)) = (request.method, request.path, request.version) else {
+        return Err("the request line is not whole".into());
+    };
+    spans.clear();
+    let mut seen = Seen::default();
+    for field in request.headers.iter() {
+        spans.push(FieldSpan::of(bytes, field.name.as_bytes(), field.value));
+        seen.note(field)?;
+    }
+    let is_http_11 = version == 1;
+    let target = Target::split(target)?;
+    let authority = seen.authority(target.authority, is_http_11)?;
+    if method == "CONNECT" {
+        return Err("this gateway is no tunnel".into());
+    }
+    Ok(Some(RequestHead {
+        method: place(bytes, method),
+        target_len: target.len,
+        path: place(bytes, target.path),
+        query: target.query.map(|query| place(bytes, query)),
+        authority: place(bytes, authority),
+        is_http_11,
+        framing: seen.framing(is_http_11)?,
+        len,
+        keeps_alive: !seen.says_close && (is_http_11 || seen.says_keep_alive),
+        is_upgrade: seen.is_upgrade,
+        expects_continue: seen.expects,
+    }))
+}
+
+impl RequestHead {
+    /// The request as the phases see it. `bytes` and `spans` are what it was read from and into; `canonical` is its
+    /// canonical path where that differs from the path that was sent.
+    pub(super) fn asked<'a>(
+        &self,
+        bytes: &'a [u8],
+        spans: &'a [FieldSpan],
+        canonical: Option<&'a str>,
+        client: IpAddr,
+    ) -> Asked<'a> {
+        let authority = text(bytes, &self.authority);
+        let head = Head {
+            method: text(bytes, &self.method),
+            host: host_of(authority),
+            path: canonical.unwrap_or_else(|| self.sent_path(bytes)),
+            query: self.query.as_ref().map(|query| text(bytes, query)),
+            fields: Fields::Wire { bytes, spans },
+            client,
+            scheme: Scheme::Http,
+        };
+        Asked { head, authority, protocol: if self.is_http_11 { "HTTP/1.1" } else { "HTTP/1.0" } }
+    }
+
+    /// An absolute target may end after its authority.
+    fn sent_path<'b>(&self, bytes: &'b [u8]) -> &'b str {
+        if self.path.is_empty() { "/" } else { text(bytes, &self.path) }
+    }
+
+    pub(super) fn size(&self, bytes: &[u8], spans: &[FieldSpan]) -> HeadSize {
+        let fields = spans.iter().map(|span| (span.name(bytes), span.value(bytes)));
+        HeadSize::new(text(bytes, &self.method), self.target_len, fields)
+    }
+}
+
+fn fault_of(error: httparse::Error) -> HeadFault {
+    match error {
+        httparse::Error::HeaderName => "a field's name is not a token, or something stands before its colon".into(),
+        httparse::Error::HeaderValue => "a field's value holds a control character".into(),
+        httparse::Error::TooManyHeaders => HeadFault::TooManyFields,
+        httparse::Error::Version => "the request is not HTTP/1.1 or HTTP/1.0".into(),
+        httparse::Error::NewLine => "a line does not end in a carriage return and a line feed".into(),
+        _ => "the request line is not HTTP".into(),
+    }
+}
+
+/// Every line ends in CR LF. A lone LF is a line's end to some readers and none to others.
+fn check_line_ends(head: &[u8]) -> Result<(), HeadFault> {
+    let is_lone = |at: usize| at == 0 || head[at - 1] != b'\r';
+    match memchr::memchr_iter(b'\n', head).any(is_lone) {
+        true => Err("a line does not end in a carriage return and a line feed".into()),
+        false => Ok(()),
+    }
+}
+
+/// What the fields say about the connection and the body.
+#[derive(Default)]
+struct Seen<'b> {
+    host: Option<&'b [u8]>,
+    length: Option<u64>,
+    is_chunked: bool,
+    says_close: bool,
+    says_keep_alive: bool,
+    is_upgrade: bool,
+    expects: bool,
+}
+
+impl<'b> Seen<'b> {
+    fn note(&mut self, field: &httparse::Header<'b>) -> Result<(), HeadFault> {
+        let is = |name: &str| field.name.eq_ignore_ascii_case(name);
+        // Few names have these lengths, so most fields cost one comparison of a number.
+        match field.name.len() {
+            4 if is("host") => self.note_host(field.value)?,
+            6 if is("expect") => self.expects = true,
+            7 if is("upgrade") => self.is_upgrade = true,
+            10 if is("connection") => self.note_connection(field.value),
+            14 if is("content-length") => self.note_length(field.value)?,
+            17 if is("transfer-encoding") => self.note_coding(field.value)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn note_host(&mut self, value: &'b [u8]) -> Result<(), HeadFault> {
+        if self.host.replace(value).is_some() {
+            return Err("the request has two Host fields".into());
+        }
+        match !value.is_empty() && value.iter().all(|byte| is_of_authority(*byte)) {
+            true => Ok(()),
+            false => Err("the Host field is not a host and a port".into()),
+        }
+    }
+
+    fn note_connection(&mut self, value: &[u8]) {
+        for token in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            self.says_close |= token.eq_ignore_ascii_case(b"close");
+            self.says_keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+
+    fn note_length(&mut self, value: &[u8]) -> Result<(), HeadFault> {
+        let length = read_length(value).ok_or("the Content-Length field is not a number")?;
+        match self.length.replace(length) {
+            Some(_) => Err("the request has two Content-Length fields".into()),
+            None => Ok(()),
+        }
+    }
+
+    fn note_coding(&mut self, value: &[u8]) -> Result<(), HeadFault> {
+        if self.is_chunked || !value.eq_ignore_ascii_case(b"chunked") {
+            return Err("the only Transfer-Encoding that is read here is chunked".into());
+        }
+        self.is_chunked = true;
+        Ok(())
+    }
+
+    fn framing(&self, is_http_11: bool) -> Result<Framing, HeadFault> {
+        match (self.is_chunked, self.length) {
+            (true, Some(_)) => Err("Content-Length and Transfer-Encoding contradict each other".into()),
+            (true, None) if !is_http_11 => Err("HTTP/1.0 knows no Transfer-Encoding".into()),
+            (true, None) => Ok(Framing::Chunked),
+            (false, Some(length)) => Ok(Framing::Length(length)),
+            (false, None) => Ok(Framing::None),
+        }
+    }
+
+    /// Host and port that the request is for. RFC 9112 section 3.2.2: a target in absolute form must say the same.
+    fn authority(&self, of_target: Option<&'b str>, is_http_11: bool) -> Result<&'b str, HeadFault> {
+        let host = self.host.map(|host| std::str::from_utf8(host).unwrap_or_default());
+        match (host, of_target) {
+            (None, _) if is_http_11 => Err("the request has no Host field".into()),
+            (Some(host), Some(target)) if !host.eq_ignore_ascii_case(target) => {
+                Err("the Host field and the request target contradict each other".into())
+            }
+            (host, target) => Ok(host.or(target).unwrap_or_default()),
+        }
+    }
+}
+
+/// RFC 3986 section 3.2.2, without the comma, which is where a joined list shows.
+fn is_of_authority(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(&byte)
+}
+
+/// RFC 9110 section 8.6: digits and nothing else.
+pub(super) fn read_length(value: &[u8]) -> Option<u64> {
+    let is_plain = !value.is_empty() && value.len() <= 19 && value.iter().all(u8::is_ascii_digit);
+    is_plain.then(|| value.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
+}
+
+/// The parts of a request target.
+struct Target<'b> {
+    len: usize,
+    authority: Option<&'b str>,
+    path: &'b str,
+    query: Option<&'b str>,
+}
+
+impl<'b> Target<'b> {
+    fn split(target: &'b str) -> Result<Target<'b>, HeadFault> {
+        if target.contains('#') {
+            return Err("the request target holds a fragment".into());
+        }
+        let (authority, rest) = match target.as_bytes().first() {
+            Some(b'/' | b'*') => (None, target),
+            _ => Target::absolute(target)?,
+        };
+        let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
+        Ok(Target { len: target.len(), authority, path, query })
+    }
+
+    fn absolute(target: &'b str) -> Result<(Option<&'b str>, &'b str), HeadFault> {
+        let (scheme, rest) = target.split_once("://").ok_or("the request target is no path")?;
+        if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+            return Err("the request target's scheme is not served here".into());
+        }
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, rest) = rest.split_at(end);
+        match !authority.is_empty() && authority.bytes().all(is_of_authority) {
+            true => Ok((Some(authority), rest)),
+            false => Err("the request target's authority is not a host and a port".into()),
+        }
+    }
+}
+
+/// Where `part`, a slice of `bytes`, stands in it; nowhere for text that is not of it.
+fn place(bytes: &[u8], part: &str) -> Range<usize> {
+    let start = (part.as_ptr() as usize).wrapping_sub(bytes.as_ptr() as usize);
+    if start > bytes.len() { 0..0 } else { start..start + part.len() }
+}
+
+/// The text at `range`. httparse has seen that it is text.
+fn text<'b>(bytes: &'b [u8], range: &Range<usize>) -> &'b str {
+    bytes.get(range.clone()).and_then(|part| std::str::from_utf8(part).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is refused is a sentence that holds `expected`, what is read is "METHOD host path query framing keep".
+    #[track_caller]
+    fn check(head: &str, expected: Result<&str, &str>) {
+        let mut spans = Vec::new();
+        let bytes = head.as_bytes();
+        match (read_request(bytes, &mut spans), expected) {
+            (Ok(Some(read)), Ok(expected)) => {
+                let asked = read.asked(bytes, &spans, None, [127, 0, 0, 1].into());
+                let Head { method, host, path, query, .. } = asked.head;
+                let said = format!("{method} {host} {path} {query:?} {:?} {}", read.framing, read.keeps_alive);
+                assert_eq!(said, expected, "{head:?}");
+                assert_eq!(read.len, head.find("\r\n\r\n").map_or(0, |at| at + 4));
+            }
+            (Err(HeadFault::Malformed(why)), Err(expected)) => assert!(why.contains(expected), "{head:?}: {why}"),
+            (found, _) => panic!("{head:?}: {found:?}"),
+        }
+    }
+
+    #[test]
+    fn a_whole_head_is_read_and_the_body_left() {
+        check("GET /a/b?c=d HTTP/1.1\r\nHost: x:80\r\n\r\nbody", Ok("GET x /a/b Some(\"c=d\") None true"));
+        check("GET / HTTP/1.1\r\nhOST: x\r\nConnection: a, Close\r\n\r\n", Ok("GET x / None None false"));
+        check("GET / HTTP/1.0\r\n\r\n", Ok("GET  / None None false"));
+        check("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", Ok("GET  / None None true"));
+        check("PUT /? HTTP/1.1\r\nHost: x\r\nContent-Length: 07\r\n\r\n", Ok("PUT x / Some(\"\") Length(7) true"));
+        check("PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n", Ok("PUT x / None Chunked true"));
+        check("GET http://X/a HTTP/1.1\r\nHost: x\r\n\r\n", Ok("GET x /a None None true"));
+        check("GET http://x HTTP/1.1\r\nHost: x\r\n\r\n", Ok("GET x / None None true"));
+        check("OPTIONS * HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", Ok("OPTIONS [::1] * None None true"));
+    }
+
+    #[test]
+    fn what_two_readers_could_read_differently_is_refused() {
+        let post = |fields: &str| format!("POST / HTTP/1.1\r\nHost: x\r\n{fields}\r\n\r\n");
+        for (fields, why) in [
+            ("Content-Length: 3\r\nTransfer-Encoding: chunked", "contradict"),
+            ("Content-Length: 3\r\nContent-Length: 3", "two Content-Length"),
+            ("Content-Length: 3, 3", "not a number"),
+            ("Content-Length: +3", "not a number"),
+            ("Content-Length: 0x3", "not a number"),
+            ("Content-Length:", "not a number"),
+            ("Content-Length: 99999999999999999999", "not a number"),
+            ("Transfer-Encoding: chunked, identity", "only Transfer-Encoding"),
+            ("Transfer-Encoding: gzip, chunked", "only Transfer-Encoding"),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "only Transfer-Encoding"),
+            ("Transfer-Encoding: \"chunked\"", "only Transfer-Encoding"),
+            ("Transfer-Encoding : chunked", "before its colon"),
+            ("X-A: b\r\n c", "not a token"),
+            (" X-A: b", "not a token"),
+            ("X-A: a\0b", "control"),
+            ("X-A: a\rb", "control"),
+            ("X(A: b", "not a token"),
+            ("Host: y", "two Host"),
+            ("X-A: b\nX-B: c", "line feed"),
+        ] {
+            check(&post(fields), Err(why));
+        }
+        check("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", Err("HTTP/1.0"));
+        check("GET / HTTP/1.1\nHost: x\n\n", Err("line feed"));
+        check("GET / HTTP/1.1\n", Err("line feed"));
+        check("GET / HTTP/1.1\r\n\r\n", Err("no Host"));
+        for host in ["", "a, b", "a b", "a/b", "a@b"] {
+            check(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"), Err("not a host"));
+        }
+        check("GET http://y/ HTTP/1.1\r\nHost: x\r\n\r\n", Err("contradict"));
+        check("GET ftp://x/ HTTP/1.1\r\nHost: x\r\n\r\n", Err("scheme"));
+        check("GET x HTTP/1.1\r\nHost: x\r\n\r\n", Err("no path"));
+        check("GET /#a HTTP/1.1\r\nHost: x\r\n\r\n", Err("fragment"));
+        check("CONNECT http://x HTTP/1.1\r\nHost: x\r\n\r\n", Err("tunnel"));
+        check("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Err("not HTTP/1.1"));
+        check("NONSENSE\r\n\r\n", Err("not HTTP"));
+    }
+
+    #[test]
+    fn a_part_of_a_head_is_waited_for() {
+        let head = "GET /a HTTP/1.1\r\nHost: x\r\nX-A: b\r\n\r\n";
+        for end in 0..head.len() {
+            assert!(matches!(read_request(&head.as_bytes()[..end], &mut Vec::new()), Ok(None)), "{end}");
+        }
+    }
+}

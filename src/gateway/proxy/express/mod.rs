@@ -1,0 +1,72 @@
+//! The express lane: HTTP/1.1 from the client, an answer that we hold or a back end that is plainly proxied. Nearly
+//! all traffic is that, and it is carried here without sessions, header maps and boxed futures.
+//!
+//! In: a client's TCP connection. Out: answers, metrics and log lines, the same as the full lane's: both ask the very
+//! same phases. What is not of this lane's shape (upgrades, `Expect`, TLS back ends, fetches that are shared) is
+//! handed to the full lane with the bytes that were read, and comes back here after its answer.
+//!
+//! **Promises**: a head or a body that two readers could understand differently is refused and its connection closed;
+//! what is forwarded is framed anew. Bodies stream both ways with the pace of the slower side. An idle connection
+//! holds no buffer. Deadlines are those of the full lane. A request is admitted once, whichever lane ends it.
+//! **Cost**: for an answer that we hold one read and one write; for a proxied one two of each. No timer is moved for a
+//! deadline that is met, the clock is read at the start, at the back end's head and at the end. One a worker; its
+//! buffers and its connections to back ends are shared with nobody.
+
+mod alarm;
+mod chunks;
+mod client;
+mod converse;
+mod decide;
+mod desk;
+mod exchange;
+mod handover;
+mod head;
+mod pump;
+mod reply;
+mod response;
+mod upstreams;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Lane;
+use crate::base::Now;
+use crate::gateway::snapshot::Live;
+use desk::Desks;
+use upstreams::Upstreams;
+
+/// What a worker's plaintext connections without HTTP/2 are handed to.
+pub struct Express {
+    live: Arc<Live>,
+    /// For what is not of our shape.
+    full: Arc<Lane>,
+    desks: Desks,
+    upstreams: Upstreams,
+    /// One moment on both clocks, so that a deadline costs no reading of the second one.
+    epoch: (Now, Instant),
+}
+
+impl std::fmt::Debug for Express {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Express")
+    }
+}
+
+impl Express {
+    /// A worker's lane beside its full one. To be called inside the worker's runtime.
+    pub fn new(live: Arc<Live>, full: Arc<Lane>) -> Express {
+        let epoch = (live.clock().now(), Instant::now());
+        Express { live, full, desks: Desks::default(), upstreams: Upstreams::default(), epoch }
+    }
+
+    /// Closes connections to back ends that nobody used for long. To be called now and then.
+    pub fn tend(&self) {
+        self.upstreams.forget_old(self.live.clock().now());
+    }
+
+    fn instant(&self, now: Now, after: Duration) -> Instant {
+        self.epoch.1 + now.since(self.epoch.0) + after
+    }
+}
