@@ -4,7 +4,7 @@ use pingora_proxy::Session;
 
 use super::asked::HeadSize;
 use super::ctx::Ctx;
-use crate::base::{Answer, Head, Refusal, RequestId, canonical_path};
+use crate::base::{Answer, Head, Now, Refusal, RequestId, canonical_path};
 use crate::telemetry::Trace;
 
 /// Of one conversation over an upgraded connection, in either direction.
@@ -21,27 +21,22 @@ pub(super) fn set_deadlines(session: &mut Session, ctx: &Ctx) {
     session.set_pipelining_enabled(true);
 }
 
-/// Names the request, continues its trace, and refuses a head that is too large or whose path has no one spelling.
+/// Names the request and continues its trace.
+pub(super) fn identify(head: &Head<'_>, started: Now) -> (RequestId, Trace) {
+    let id = head.fields.get("x-request-id").and_then(RequestId::from_client);
+    let id = id.unwrap_or_else(|| RequestId::generate(started.unix_ms, fastrand::u128(..)));
+    (id, Trace::from_head(head, started))
+}
+
+/// Refuses a head that is too large or whose path has no one spelling.
 /// `head` has its path as it was sent; a canonical one that differs is kept in `ctx`.
 pub(super) fn check(head: &Head<'_>, size: HeadSize, ctx: &mut Ctx) -> Result<(), Answer> {
     let canonical = canonical_path(head.path);
     if let Ok(Cow::Owned(owned)) = &canonical {
         ctx.canonical = Some(owned.as_str().into());
     }
-    let id = head.fields.get("x-request-id").and_then(RequestId::from_client);
-    ctx.facts.request_id = id.unwrap_or_else(|| new_id(ctx));
-    ctx.facts.trace = Trace::from_head(head, ctx.facts.started);
     check_size(size, ctx.snapshot.limits().head_bytes_max)?;
     canonical.map(drop).map_err(|fault| Answer::new(Refusal::MalformedRequest, fault.detail()))
-}
-
-fn new_id(ctx: &Ctx) -> RequestId {
-    RequestId::generate(ctx.facts.started.unix_ms, fastrand::u128(..))
-}
-
-/// Names a request whose head could not be read.
-pub(super) fn name_unread(ctx: &mut Ctx) {
-    ctx.facts.request_id = new_id(ctx);
 }
 
 /// Refuses a head of which this much was read.

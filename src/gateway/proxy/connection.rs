@@ -27,6 +27,8 @@ pub struct Connection {
     /// Bytes read ahead that are to be read again.
     read_again: Vec<u8>,
     unsent: Vec<u8>,
+    /// Bytes that were read from the socket.
+    read_bytes: u64,
     socket: Arc<SocketDigest>,
     established: SystemTime,
 }
@@ -41,9 +43,15 @@ impl Connection {
             tcp,
             read_again: Vec::new(),
             unsent: Vec::new(),
+            read_bytes: 0,
             socket: Arc::new(socket),
             established: SystemTime::now(),
         }
+    }
+
+    /// Bytes that were read from the socket.
+    pub(super) fn read_bytes(&self) -> u64 {
+        self.read_bytes
     }
 
     /// The socket, if nothing waits to be read again or to be sent.
@@ -71,7 +79,10 @@ impl Connection {
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.read_again.is_empty() {
-            return Pin::new(&mut self.tcp).poll_read(cx, buf);
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut self.tcp).poll_read(cx, buf))?;
+            self.read_bytes += (buf.filled().len() - before) as u64;
+            return Poll::Ready(Ok(()));
         }
         let count = buf.remaining().min(self.read_again.len());
         buf.put_slice(&self.read_again[..count]);

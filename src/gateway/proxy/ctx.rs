@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::arrival;
 use crate::base::{Answer, Fields, Head, Now, RequestId, RouteId, Scheme, StageId, Variant};
 use crate::gateway::authorize::Key;
 use crate::gateway::cache;
@@ -65,10 +66,12 @@ pub(super) struct Attempt {
 }
 
 impl Ctx {
+    /// Of a request that began at `started` and whose head is not read yet, or never will be.
     pub(super) fn new(live: &Live, started: Now) -> Ctx {
-        // Until the head is read the request has no id and no trace of its own; every request has both after that.
-        let id = RequestId::generate(started.unix_ms, 0);
-        let trace = Trace::from_head(&NO_HEAD, started);
+        Ctx::identified(live, started, arrival::identify(&NO_HEAD, started))
+    }
+
+    pub(super) fn identified(live: &Live, started: Now, (id, trace): (RequestId, Trace)) -> Ctx {
         Ctx {
             snapshot: live.snapshot(),
             facts: Facts::new(id, trace, started),

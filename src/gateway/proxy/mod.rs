@@ -75,7 +75,9 @@ impl Conductor {
     }
 
     async fn admit(&self, session: &Session, ctx: &mut Ctx) -> std::result::Result<(), Answer> {
-        arrival::check(&Asked::of_session(session, &None).head, HeadSize::of_session(session), ctx)?;
+        let sent = Asked::of_session(session, &None).head;
+        (ctx.facts.request_id, ctx.facts.trace) = arrival::identify(&sent, ctx.facts.started);
+        arrival::check(&sent, HeadSize::of_session(session), ctx)?;
         let canonical = ctx.canonical.clone();
         admission::admit(&self.live, &Asked::of_session(session, &canonical).head, ctx).await
     }

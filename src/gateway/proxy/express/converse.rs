@@ -132,7 +132,6 @@ impl Express {
     /// Answers a request whose head could not be read; nothing is known of where it ends.
     async fn refuse_unread(&self, client: &mut Client, desk: &mut Desk, answer: Answer, started: Now) -> Next {
         let mut ctx = Ctx::new(&self.live, started);
-        arrival::name_unread(&mut ctx);
         let reply = refusal(answer, &mut ctx);
         ctx.facts.status = reply.status;
         ctx.facts.bytes_out = reply.body.len() as u64;
@@ -159,8 +158,9 @@ impl Express {
         if head.is_upgrade || head.expects_continue {
             return Answered::Over(Next::HandOver(HandedOver::new(head, bytes, None, &mut client.read_after)));
         }
-        let mut ctx = Ctx::new(&self.live, started);
         let sent = head.asked(bytes, spans, None, client.ip);
+        let identity = arrival::identify(&sent.head, started);
+        let mut ctx = Ctx::identified(&self.live, started, identity);
         let judged = arrival::check(&sent.head, head.size(bytes, spans), &mut ctx);
         let canonical = ctx.canonical.clone();
         let asked = head.asked(bytes, spans, canonical.as_deref(), client.ip);

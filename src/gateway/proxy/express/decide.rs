@@ -12,6 +12,7 @@ use crate::gateway::respond::Reply;
 
 /// How a request is answered.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lives for a moment; a box would be an allocation an answer")]
 pub(super) enum Way {
     /// With what we hold.
     Reply(Reply),

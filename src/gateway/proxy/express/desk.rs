@@ -111,6 +111,7 @@ impl DateStamp {
 
 /// Free desks; the one used last is used next, since it is warm.
 #[derive(Debug, Default)]
+#[expect(clippy::vec_box, reason = "a desk is lent for as long as a request, and a pointer moves more cheaply")]
 pub(super) struct Desks(Mutex<Vec<Box<Desk>>>);
 
 impl Desks {

@@ -221,6 +221,10 @@ impl Express {
             read_after: Vec::new(),
         };
         let first = &bytes[response.len..];
+        if down.rest == Rest::Done || down.rest == Rest::Length(first.len() as u64) {
+            // The endpoint has one request less in flight, before the client can notice that it has its answer.
+            ctx.attempt.pick = None;
+        }
         let passed = {
             let passing = down.run(&mut from_back_end, &mut to_client, output, first);
             let passing = async { passing.await.map_err(of_back_end) };

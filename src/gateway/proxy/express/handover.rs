@@ -1,5 +1,6 @@
 use bytes::BytesMut;
-use pingora_core::apps::HttpServerApp;
+use pingora_core::apps::{HttpPersistentSettings, HttpServerApp};
+use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::server::ShutdownWatch;
 use tokio::net::TcpStream;
@@ -18,21 +19,30 @@ pub(super) struct HandedOver {
     request: BytesMut,
     /// With what was decided already; `None`: nothing was.
     ctx: Option<Box<Ctx>>,
+    /// How many bytes are still to come; `None` where only reading them tells.
+    missing: Option<u64>,
 }
 
 impl HandedOver {
     /// `body` is what was read after the head, which ends `bytes`; what is not the request's stays for `read_after`.
     pub(super) fn new(head: &RequestHead, bytes: &[u8], ctx: Option<Box<Ctx>>, read_after: &mut Vec<u8>) -> HandedOver {
         let body = &bytes[head.len..];
-        let of_body = match head.framing {
-            Framing::None => 0,
-            Framing::Length(length) => usize::try_from(length).map_or(body.len(), |length| length.min(body.len())),
-            // What is no chunk is for the full lane to refuse.
-            Framing::Chunked => Chunks::default().read(body, |_| {}).unwrap_or(body.len()),
+        let (of_body, missing) = match head.framing {
+            Framing::None => (0, Some(0)),
+            Framing::Length(length) => {
+                let here = usize::try_from(length).map_or(body.len(), |length| length.min(body.len()));
+                (here, Some(length - here as u64))
+            }
+            Framing::Chunked => {
+                let mut chunks = Chunks::default();
+                // What is no chunk is for the full lane to refuse.
+                let here = chunks.read(body, |_| {}).unwrap_or(body.len());
+                (here, chunks.is_done().then_some(0))
+            }
         };
         let (request, rest) = bytes.split_at(head.len + of_body);
         read_after.splice(0..0, rest.iter().copied());
-        HandedOver { request: BytesMut::from(request), ctx }
+        HandedOver { request: BytesMut::from(request), ctx, missing }
     }
 }
 
@@ -48,9 +58,28 @@ impl Express {
         let mut session = ServerSession::new_http1(Box::new(Connection::new(tcp, peer)));
         session.set_pipelined_prefix(handed.request);
         session.set_connection_user_context(handed.ctx.map(|ctx| ctx as Box<_>));
-        let (stream, _) = self.full.process_new_http(session, shutdown).await?.consume();
-        let connection = stream.into_any().downcast::<Connection>().ok()?;
-        let tcp: TcpStream = connection.into_tcp()?;
-        Some(Client { tcp, peer, ip, alarm, read_after })
+        let (stream, settings) = self.full.process_new_http(session, shutdown).await?.consume();
+        let read = stream.as_any().downcast_ref::<Connection>().map(Connection::read_bytes);
+        if read.zip(handed.missing).is_some_and(|(read, missing)| read <= missing) {
+            let connection = stream.into_any().downcast::<Connection>().ok()?;
+            let tcp: TcpStream = connection.into_tcp()?;
+            return Some(Client { tcp, peer, ip, alarm, read_after });
+        }
+        self.stay(stream, settings, shutdown).await;
+        None
+    }
+
+    /// Leaves a connection to the full lane, which has read of the request after and will not say what.
+    async fn stay(&self, mut stream: Stream, mut settings: Option<HttpPersistentSettings>, shutdown: &ShutdownWatch) {
+        loop {
+            let mut session = ServerSession::new_http1(stream);
+            if let Some(settings) = settings {
+                settings.apply_to_session(&mut session);
+            }
+            match self.full.process_new_http(session, shutdown).await {
+                Some(reused) => (stream, settings) = reused.consume(),
+                None => return,
+            }
+        }
     }
 }

@@ -1,0 +1,156 @@
+//! Two lanes, one set of decisions: what the express lane does is what the full lane does.
+
+use crate::house::{Answer, Gateway, Origin, Wire};
+
+/// The first listener takes the express lane; the second speaks HTTP/1.1 too, and may speak HTTP/2, so it does not.
+const SHOP: &str = r#"
+[server]
+listen = ["127.0.0.1:0", { address = "127.0.0.1:0", h2 = true }]
+threads = 1
+[server.limits]
+body = "2000B"
+
+[api_keys.alice]
+value = "alice-0123456789-0123456789"
+
+[apis.shop]
+routes = [
+    { method = "ANY",  path = "/pass/{proxy+}", integration = { type = "HTTP_PROXY", uri = "http://@1/in/{proxy}" } },
+    { method = "POST", path = "/plain", integration = { type = "HTTP", uri = "http://@1/plain" } },
+    { method = "GET",  path = "/cached/{id}", cache = { ttl = "300s" }, integration = { type = "HTTP_PROXY", uri = "http://@1/c/{id}" } },
+    { method = "GET",  path = "/mock", integration = { type = "MOCK", body = "mock", headers = { "ETag" = "\"1\"" } } },
+    { method = "GET",  path = "/keyed", api_key_required = true, integration = { type = "MOCK" } },
+    { method = "GET",  path = "/spent", throttle = { rate = 0, burst = 0 }, integration = { type = "MOCK" } },
+    { method = "GET",  path = "/dead", integration = { type = "HTTP_PROXY", uri = "http://{NOBODY}/" } },
+]
+[apis.shop.stages.prod]
+cache = { size = "16MiB" }
+"#;
+
+/// What is of one exchange, one moment or one port.
+const OF_ONE: &[&str] = &["date", "x-request-id", "connection", "age"];
+const OF_ONE_SENT: &[&str] = &["x-request-id", "traceparent", "x-amzn-trace-id"];
+
+fn body_of(answer: &Answer) -> String {
+    let id = answer.field("x-request-id").unwrap_or_default();
+    String::from_utf8_lossy(&answer.body).replace(id, "ID")
+}
+
+fn without(fields: &[(String, String)], left_out: &[&str]) -> Vec<(String, String)> {
+    let mut kept: Vec<_> = fields.iter().filter(|(name, _)| !left_out.contains(&name.as_str())).cloned().collect();
+    kept.sort();
+    kept
+}
+
+/// Status, fields and body.
+type Told = (u16, Vec<(String, String)>, String);
+
+/// The answer to `bytes` as a client sees it, and whether the connection can be used again.
+fn told(gateway: &Gateway, listener: usize, bytes: &[u8], is_head: bool) -> (Told, bool) {
+    let mut wire = Wire::open(gateway.listeners()[listener]);
+    wire.send_if_taken(bytes);
+    let mut answer = wire.read_head();
+    if !is_head {
+        wire.read_body(&mut answer);
+    }
+    wire.send_if_taken("GET /shop/prod/mock HTTP/1.1\r\nHost: x\r\n\r\n");
+    let is_kept = wire.try_read_head().is_ok();
+    let mut fields = without(&answer.fields, OF_ONE);
+    if answer.code_or_none().is_some() {
+        fields.retain(|(name, _)| name != "content-length");
+    }
+    ((answer.status, fields, body_of(&answer)), is_kept)
+}
+
+impl Answer {
+    fn code_or_none(&self) -> Option<String> {
+        serde_json::from_slice::<serde_json::Value>(&self.body).ok()?.get("code")?.as_str().map(str::to_owned)
+    }
+}
+
+/// Methods × targets × fields × bodies: some hundreds of requests, the same in every run.
+fn requests() -> Vec<String> {
+    let targets = [
+        "/shop/prod/pass/a",
+        "/shop/prod/pass//b/../c%7Ed?x=1&y=%20&x",
+        "/shop/prod/pass/chunks",
+        "/shop/prod/pass/none",
+        "/shop/prod/plain?q=1",
+        "/shop/prod/cached/7?z",
+        "/shop/prod/mock",
+        "/shop/prod/keyed",
+        "/shop/prod/spent",
+        "/shop/prod/dead",
+        "/shop/prod/nothing",
+        "/nowhere/prod/mock",
+        "/shop/prod/%zz",
+    ];
+    let fields = [
+        "",
+        "X-Api-Key: alice-0123456789-0123456789\r\nX-Forwarded-For: 1.2.3.4\r\n",
+        "Connection: X-Mine, keep-alive\r\nX-Mine: 1\r\nx-odd: \u{fc}\r\nAccept: a\r\nAccept: b\r\nTE: trailers\r\n",
+        "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\ntracestate: a=b\r\nCookie: c=d\r\n",
+    ];
+    let long = format!("Content-Length: 1999\r\n\r\n{}", "x".repeat(1999));
+    let large = format!("Content-Length: 2001\r\n\r\n{}", "x".repeat(2001));
+    let bodies = [
+        ("GET", "\r\n"),
+        ("HEAD", "\r\n"),
+        ("POST", "Content-Length: 3\r\nContent-Type: text/plain\r\n\r\nabc"),
+        ("PUT", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n"),
+        ("POST", "Content-Length: 0\r\n\r\n"),
+        ("POST", &*long),
+        ("PATCH", &*large),
+        ("DELETE", "\r\n"),
+    ];
+    let mut all = Vec::new();
+    for target in targets {
+        for fields in fields {
+            for (method, rest) in bodies {
+                all.push(format!("{method} {target} HTTP/1.1\r\nHost: Shop.test:80\r\n{fields}{rest}"));
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn both_lanes_answer_alike_and_the_back_end_sees_no_difference() {
+    let origin = Origin::start(|seen, out| match seen.target.as_str() {
+        "/in/chunks" => {
+            out.head(201, &[("Transfer-Encoding", "chunked"), ("Connection", "x-origin-hop"), ("x-origin-hop", "1")]);
+            if seen.method != "HEAD" {
+                out.chunk("a, ");
+                out.chunk("b");
+                out.last_chunk();
+            }
+        }
+        "/in/none" => out.head(204, &[("x-origin-a", "1")]),
+        _ => {
+            let length = seen.body.len().to_string();
+            out.head(200, &[("Content-Length", &*length), ("x-origin-a", "1"), ("x-origin-a", "2")]);
+            if seen.method != "HEAD" {
+                out.raw(&seen.body);
+            }
+        }
+    });
+    let gateway = Gateway::start(&SHOP.replace("{NOBODY}", &Origin::nobody()), &[&origin]);
+    // What is cached is fetched once, and a hit for either lane after that.
+    gateway.get("/shop/prod/cached/7?z");
+    for request in requests() {
+        let mut seen_before = origin.requests();
+        let mut seen = || {
+            let seen = (origin.requests() > seen_before).then(|| origin.last());
+            seen_before = origin.requests();
+            seen.map(|seen| (seen.method.clone(), seen.target.clone(), without(&seen.fields, OF_ONE_SENT), seen.body))
+        };
+        let is_head = request.starts_with("HEAD");
+        let (express, is_kept) = told(&gateway, 0, request.as_bytes(), is_head);
+        let express = (express, seen());
+        let (full, is_kept_by_full) = told(&gateway, 1, request.as_bytes(), is_head);
+        let full = (full, seen());
+        // The express lane knows the end of a body in chunks that nobody read, and may keep more.
+        assert!(is_kept || !is_kept_by_full, "closed for\n{request}");
+        assert_eq!(express, full, "\nexpress lane left, full lane right, for\n{request}");
+    }
+}
