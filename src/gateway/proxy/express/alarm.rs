@@ -1,5 +1,5 @@
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -31,9 +31,9 @@ impl Alarm {
         }
     }
 
-    /// What `work` comes to, or `None` when `deadline` is over before.
-    pub(super) async fn until<F: Future>(&mut self, deadline: Instant, work: F) -> Option<F::Output> {
-        let mut work = pin!(work);
+    /// What `work` comes to, or `None` when `deadline` is over before. It is pinned by the caller: a future that is an
+    /// argument takes its room twice.
+    pub(super) async fn until<F: Future>(&mut self, deadline: Instant, mut work: Pin<&mut F>) -> Option<F::Output> {
         poll_fn(|cx| match work.as_mut().poll(cx) {
             Poll::Ready(done) => Poll::Ready(Some(done)),
             Poll::Pending => self.poll_past(cx, deadline).map(|()| None),
@@ -43,8 +43,7 @@ impl Alarm {
 }
 
 /// What `work` comes to, or `None` after `patience`. What is done at once, as most work is, starts no timer.
-pub(super) async fn within<F: Future>(patience: Duration, work: F) -> Option<F::Output> {
-    let mut work = pin!(work);
+pub(super) async fn within<F: Future>(patience: Duration, mut work: Pin<&mut F>) -> Option<F::Output> {
     let at_once = poll_fn(|cx| match work.as_mut().poll(cx) {
         Poll::Ready(done) => Poll::Ready(Some(done)),
         Poll::Pending => Poll::Ready(None),
@@ -58,6 +57,8 @@ pub(super) async fn within<F: Future>(patience: Duration, work: F) -> Option<F::
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use super::*;
 
     fn run(work: impl Future<Output = ()>) {
@@ -70,11 +71,11 @@ mod tests {
             let mut alarm = Alarm::default();
             let start = Instant::now();
             let millis = |ms| start + Duration::from_millis(ms);
-            assert_eq!(alarm.until(millis(60_000), async { 7 }).await, Some(7));
-            assert_eq!(alarm.until(millis(5), std::future::pending::<()>()).await, None);
+            assert_eq!(alarm.until(millis(60_000), pin!(async { 7 })).await, Some(7));
+            assert_eq!(alarm.until(millis(5), pin!(std::future::pending::<()>())).await, None);
             assert!(Instant::now() >= millis(5));
             // It stands at 5 and has rung; a later deadline must not be told that it is over.
-            assert_eq!(alarm.until(millis(20), std::future::pending::<()>()).await, None);
+            assert_eq!(alarm.until(millis(20), pin!(std::future::pending::<()>())).await, None);
             assert!(Instant::now() >= millis(20));
         });
     }
@@ -82,8 +83,8 @@ mod tests {
     #[test]
     fn patience_ends_and_is_not_needed_for_what_is_done_at_once() {
         run(async {
-            assert_eq!(within(Duration::ZERO, async { 7 }).await, Some(7));
-            assert_eq!(within(Duration::from_millis(2), std::future::pending::<()>()).await, None);
+            assert_eq!(within(Duration::ZERO, pin!(async { 7 })).await, Some(7));
+            assert_eq!(within(Duration::from_millis(2), pin!(std::future::pending::<()>())).await, None);
         });
     }
 }

@@ -1,7 +1,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -49,12 +49,12 @@ impl Client {
 
     /// Reads into `buffer`; 0: the client has closed its side.
     pub(super) async fn read(&mut self, buffer: &mut [u8], deadline: Instant) -> Option<io::Result<usize>> {
-        self.alarm.until(deadline, self.tcp.read(buffer)).await
+        self.alarm.until(deadline, pin!(self.tcp.read(buffer))).await
     }
 
     /// Reads and drops `len` bytes. `false`: they did not come in time.
     pub(super) async fn drain(&mut self, len: u64, patience: Duration) -> bool {
-        let mut sink = [0; 4096];
+        let mut sink = vec![0; 4096];
         let drained = async {
             let mut left = len;
             while left > 0 {
@@ -66,7 +66,7 @@ impl Client {
             }
             true
         };
-        within(patience, drained).await.unwrap_or(false)
+        within(patience, pin!(drained)).await.unwrap_or(false)
     }
 
     /// Closes after an answer to something that is still being sent. A socket that is closed with bytes unread resets

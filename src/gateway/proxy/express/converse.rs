@@ -56,7 +56,8 @@ impl Express {
                 return;
             }
             let mut desk = self.desks.borrow();
-            let next = self.serve(&mut client, &mut desk, &mut idle_since).await;
+            // Boxed, so that an idle connection does not hold the room that a busy one needs.
+            let next = Box::pin(self.serve(&mut client, &mut desk, &mut idle_since)).await;
             self.desks.give_back(desk);
             match next {
                 Next::Wait => {}

@@ -104,7 +104,7 @@ impl Express {
             let Client { tcp, alarm, .. } = &mut *client;
             let to = Endpoint { address, connect_timeout: connect_timeout.min(left), now };
             let attempt = self.attempt(tcp, &mut work, &mut up, ctx, to);
-            let ended = alarm.until(self.instant(now, left), attempt).await;
+            let ended = alarm.until(self.instant(now, left), pin!(attempt)).await;
             let (moved, has_read, read_after) = (up.moved, up.has_read, std::mem::take(&mut up.read_after));
             work.bench.up = up_buffers;
             ctx.facts.bytes_in = moved;
@@ -194,7 +194,7 @@ impl Express {
 
         let is_head = asked.head.method == "HEAD";
         let reading = read_head(&mut from_back_end, answer, filled, spans, is_head);
-        let response = alongside(&mut upload, &mut uploaded, reading).await?;
+        let response = alongside(&mut upload, &mut uploaded, pin!(reading)).await?;
         let now = self.live.clock().now();
         note_response(response.status, ctx, now);
 
@@ -226,9 +226,11 @@ impl Express {
             ctx.attempt.pick = None;
         }
         let passed = {
-            let passing = down.run(&mut from_back_end, &mut to_client, output, first);
-            let passing = async { passing.await.map_err(of_back_end) };
-            alongside(&mut upload, &mut uploaded, passing).await
+            let passing = async {
+                let passing = down.run(&mut from_back_end, &mut to_client, output, first);
+                passing.await.map_err(of_back_end)
+            };
+            alongside(&mut upload, &mut uploaded, pin!(passing)).await
         };
         ctx.facts.bytes_out = down.moved;
         let taken = passed?;
@@ -263,9 +265,8 @@ async fn connect(to: &Endpoint) -> Result<TcpStream, Broken> {
 async fn alongside<T>(
     upload: &mut Pin<&mut impl Future<Output = Result<usize, Stopped>>>,
     uploaded: &mut Option<Result<usize, Stopped>>,
-    work: impl Future<Output = Result<T, Broken>>,
+    mut work: Pin<&mut impl Future<Output = Result<T, Broken>>>,
 ) -> Result<T, Broken> {
-    let mut work = pin!(work);
     poll_fn(|cx| {
         if uploaded.is_none()
             && let Poll::Ready(ended) = upload.as_mut().poll(cx)

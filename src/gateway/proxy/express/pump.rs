@@ -1,6 +1,6 @@
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::ready;
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ impl Pump<'_> {
         };
         let read = from.read(&mut raw[..most]);
         let done = match self.read_patience {
-            Some(patience) => within(patience, read).await.ok_or(Stopped::ReadTooSlow)?,
+            Some(patience) => within(patience, pin!(read)).await.ok_or(Stopped::ReadTooSlow)?,
             None => read.await,
         };
         done.map_err(Stopped::Read)
@@ -193,7 +193,7 @@ impl Pump<'_> {
     async fn write(&self, to: &mut WriteHalf<'_>, head: &[u8], body: &[u8]) -> Result<(), Stopped> {
         let write = write_both(to, head, body);
         let done = match self.write_patience {
-            Some(patience) => within(patience, write).await.ok_or(Stopped::WriteTooSlow)?,
+            Some(patience) => within(patience, pin!(write)).await.ok_or(Stopped::WriteTooSlow)?,
             None => write.await,
         };
         done.map_err(|_| Stopped::Write)

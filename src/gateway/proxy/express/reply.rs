@@ -1,3 +1,4 @@
+use std::pin::pin;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -71,7 +72,7 @@ pub(super) fn write_head(
 /// Sends a head and its body. `false`: the client is gone.
 pub(super) async fn send(client: &mut Client, head: &[u8], body: &[u8], patience: Duration) -> bool {
     let (_, mut to) = client.tcp.split();
-    within(patience, write_both(&mut to, head, body)).await.is_some_and(|sent| sent.is_ok())
+    within(patience, pin!(write_both(&mut to, head, body))).await.is_some_and(|sent| sent.is_ok())
 }
 
 /// Writes a status line; the reason is the status's own unless there is another.
