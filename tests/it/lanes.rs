@@ -15,16 +15,16 @@ value = "alice-0123456789-0123456789"
 
 [apis.shop]
 routes = [
-    { method = "ANY",  path = "/pass/{proxy+}", integration = { type = "HTTP_PROXY", uri = "http://@1/in/{proxy}" } },
+    { method = "ANY",  path = "/pass/{proxy+}", cache = { enabled = false }, integration = { type = "HTTP_PROXY", uri = "http://@1/in/{proxy}" } },
     { method = "POST", path = "/plain", integration = { type = "HTTP", uri = "http://@1/plain" } },
     { method = "GET",  path = "/cached/{id}", cache = { ttl = "300s" }, integration = { type = "HTTP_PROXY", uri = "http://@1/c/{id}" } },
     { method = "GET",  path = "/mock", integration = { type = "MOCK", body = "mock", headers = { "ETag" = "\"1\"" } } },
     { method = "GET",  path = "/keyed", api_key_required = true, integration = { type = "MOCK" } },
     { method = "GET",  path = "/spent", throttle = { rate = 0, burst = 0 }, integration = { type = "MOCK" } },
-    { method = "GET",  path = "/dead", integration = { type = "HTTP_PROXY", uri = "http://{NOBODY}/" } },
+    { method = "GET",  path = "/dead", cache = { enabled = false }, integration = { type = "HTTP_PROXY", uri = "http://{NOBODY}/" } },
 ]
 [apis.shop.stages.prod]
-cache = { size = "16MiB" }
+cache = { enabled = true, size = "16MiB" }
 "#;
 
 /// What is of one exchange, one moment or one port.
@@ -56,6 +56,12 @@ fn told(gateway: &Gateway, listener: usize, bytes: &[u8], is_head: bool) -> (Tol
     wire.send_if_taken("GET /shop/prod/mock HTTP/1.1\r\nHost: x\r\n\r\n");
     let is_kept = wire.try_read_head().is_ok();
     let mut fields = without(&answer.fields, OF_ONE);
+    for (name, value) in &mut fields {
+        if name == "cache-status" {
+            // Seconds pass.
+            value.truncate(value.find("; ttl=").unwrap_or(value.len()));
+        }
+    }
     if answer.code_or_none().is_some() {
         fields.retain(|(name, _)| name != "content-length");
     }
@@ -77,6 +83,7 @@ fn requests() -> Vec<String> {
         "/shop/prod/pass/none",
         "/shop/prod/plain?q=1",
         "/shop/prod/cached/7?z",
+        "/shop/prod/cached/missed-by-LANE?NUMBER",
         "/shop/prod/mock",
         "/shop/prod/keyed",
         "/shop/prod/spent",
@@ -107,6 +114,7 @@ fn requests() -> Vec<String> {
     for target in targets {
         for fields in fields {
             for (method, rest) in bodies {
+                let target = target.replace("NUMBER", &all.len().to_string());
                 all.push(format!("{method} {target} HTTP/1.1\r\nHost: Shop.test:80\r\n{fields}{rest}"));
             }
         }
@@ -136,18 +144,31 @@ fn both_lanes_answer_alike_and_the_back_end_sees_no_difference() {
     });
     let gateway = Gateway::start(&SHOP.replace("{NOBODY}", &Origin::nobody()), &[&origin]);
     // What is cached is fetched once, and a hit for either lane after that.
-    gateway.get("/shop/prod/cached/7?z");
+    let cached = "GET /shop/prod/cached/7?z HTTP/1.1\r\nHost: Shop.test:80\r\n\r\n";
+    told(&gateway, 0, cached.as_bytes(), false);
+    let (hit, _) = told(&gateway, 0, cached.as_bytes(), false);
+    assert!(hit.1.iter().any(|(name, value)| name == "cache-status" && value.contains("hit")), "{hit:?}");
+    assert_eq!(origin.requests(), 1);
     for request in requests() {
         let mut seen_before = origin.requests();
         let mut seen = || {
             let seen = (origin.requests() > seen_before).then(|| origin.last());
             seen_before = origin.requests();
-            seen.map(|seen| (seen.method.clone(), seen.target.clone(), without(&seen.fields, OF_ONE_SENT), seen.body))
+            seen.map(|seen| {
+                (
+                    seen.method.clone(),
+                    seen.target.replace("lane-1", "lane-0"),
+                    without(&seen.fields, OF_ONE_SENT),
+                    seen.body,
+                )
+            })
         };
         let is_head = request.starts_with("HEAD");
-        let (express, is_kept) = told(&gateway, 0, request.as_bytes(), is_head);
+        // A miss of one lane must not be a hit of the other.
+        let (of_express, of_full) = (request.replace("LANE", "lane-0"), request.replace("LANE", "lane-1"));
+        let (express, is_kept) = told(&gateway, 0, of_express.as_bytes(), is_head);
         let express = (express, seen());
-        let (full, is_kept_by_full) = told(&gateway, 1, request.as_bytes(), is_head);
+        let (full, is_kept_by_full) = told(&gateway, 1, of_full.as_bytes(), is_head);
         let full = (full, seen());
         // The express lane knows the end of a body in chunks that nobody read, and may keep more.
         assert!(is_kept || !is_kept_by_full, "closed for\n{request}");
