@@ -9,6 +9,7 @@ mod nearest;
 mod path;
 mod refusal;
 mod request_id;
+mod text;
 pub mod units;
 
 pub use clock::{Clock, Now};
@@ -18,3 +19,4 @@ pub use nearest::nearest;
 pub use path::{PathFault, canonical_path};
 pub use refusal::{Answer, Blame, LogDetail, RateFacts, Refusal};
 pub use request_id::RequestId;
+pub use text::{push_escaped, push_number};

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::json::push_number;
+use crate::base::push_number;
 
 /// Writes moments as text. Remembers the second it wrote last: most lines of a busy thread share it.
 #[derive(Default)]

@@ -2,8 +2,7 @@ use std::io::Write as _;
 
 use super::Line;
 use super::civil::Civil;
-use super::json::{push_escaped, push_number};
-use crate::base::{Blame, Now, Refusal};
+use crate::base::{Blame, Now, Refusal, push_escaped, push_number};
 
 /// A `$context` variable whose value the gateway knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,7 +28,12 @@ impl Reply {
 
     /// Adds a field if its value is legal in HTTP; what we were configured with always is.
     pub fn with_text(self, name: HeaderName, value: &str) -> Reply {
-        match HeaderValue::from_str(value) {
+        self.with_bytes(name, Bytes::copy_from_slice(value.as_bytes()))
+    }
+
+    /// The same without a copy.
+    pub fn with_bytes(self, name: HeaderName, value: Bytes) -> Reply {
+        match HeaderValue::from_maybe_shared(value) {
             Ok(value) => self.with(name, value),
             Err(_) => self,
         }

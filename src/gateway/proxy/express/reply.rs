@@ -10,7 +10,7 @@ use super::desk::DateStamp;
 use super::head::{Framing, RequestHead};
 use super::pump::write_both;
 use super::response::Manner;
-use crate::base::Now;
+use crate::base::{Now, push_number};
 use crate::gateway::respond::{self, Reply, Seal};
 
 /// What becomes of a request's body that nobody asked for.
@@ -93,16 +93,8 @@ pub(super) fn write_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
 }
 
 pub(super) fn write_number_line(name: &[u8], number: u64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    let mut left = number;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (left % 10) as u8;
-        left /= 10;
-        if left == 0 {
-            break;
-        }
-    }
-    write_line(name, &digits[at..], out);
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    push_number(out, number);
+    out.extend_from_slice(b"\r\n");
 }
