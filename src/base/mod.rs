@@ -19,4 +19,4 @@ pub use nearest::nearest;
 pub use path::{PathFault, canonical_path};
 pub use refusal::{Answer, Blame, LogDetail, RateFacts, Refusal};
 pub use request_id::RequestId;
-pub use text::{push_escaped, push_number};
+pub use text::{hex, push_escaped, push_number};

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use super::hex;
+
 /// The name under which a request is known in its answer, in logs and at the back end.
 ///
 /// Taken from the client's `x-request-id` when that is well-formed, else a UUIDv7 (RFC 9562 section 5.7).
@@ -31,17 +33,15 @@ impl RequestId {
         const VARIANT: u128 = 0b10 << 62;
         const RANDOM_BITS: u128 = (0xfff << 64) | ((1 << 62) - 1);
         let bits = (u128::from(unix_ms) << 80) | VERSION | VARIANT | (random & RANDOM_BITS);
+        let digits = hex::<32>(bits);
         let mut text = [0; Self::MAX_LEN];
-        let mut at = 0;
-        for nibble in 0..32 {
-            if matches!(nibble, 8 | 12 | 16 | 20) {
-                text[at] = b'-';
-                at += 1;
-            }
-            text[at] = b"0123456789abcdef"[(bits >> (124 - 4 * nibble)) as usize & 0xf];
-            at += 1;
+        for (at, group) in [(0, 0..8), (9, 8..12), (14, 12..16), (19, 16..20), (24, 20..32)] {
+            text[at..at + group.len()].copy_from_slice(&digits[group]);
         }
-        RequestId { text, len: at as u8 }
+        for at in [8, 13, 18, 23] {
+            text[at] = b'-';
+        }
+        RequestId { text, len: 36 }
     }
 
     pub fn as_str(&self) -> &str {

@@ -52,6 +52,18 @@ pub fn push_number(out: &mut Vec<u8>, mut number: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
+/// The lowest `N` hexadecimal digits of `number`. Byte by byte: shifting 128 bits for each digit took longer than all
+/// the rest of naming a request.
+pub fn hex<const N: usize>(number: u128) -> [u8; N] {
+    const DIGITS: usize = 2 * size_of::<u128>();
+    let bytes = number.to_be_bytes();
+    std::array::from_fn(|at| {
+        let at = DIGITS - N + at;
+        let byte = bytes[at / 2];
+        b"0123456789abcdef"[usize::from(if at.is_multiple_of(2) { byte >> 4 } else { byte & 0xf })]
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@ use std::fmt;
 
 use smallvec::SmallVec;
 
-use crate::base::{Fields, Head, Now};
+use crate::base::{Fields, Head, Now, hex};
 
 /// A request's place in distributed traces, ready to be sent to the back end.
 ///
@@ -94,11 +94,6 @@ type SpanId = [u8; 16];
 fn new_trace_id(now: Now) -> TraceId {
     let seconds = u128::from(now.unix_ms / 1000) << 96;
     hex(seconds | (fastrand::u128(..) >> 32))
-}
-
-/// The lowest `N` hexadecimal digits of `number`.
-fn hex<const N: usize>(number: u128) -> [u8; N] {
-    std::array::from_fn(|at| b"0123456789abcdef"[(number >> (4 * (N - 1 - at))) as usize & 0xf])
 }
 
 /// What a valid `traceparent` says.

@@ -13,7 +13,7 @@ use super::handover::HandedOver;
 use super::head::{HeadFault, RequestHead, read_request};
 use super::reply::{self, Unread};
 use super::response::Manner;
-use crate::base::{Answer, Now, Refusal};
+use crate::base::{Answer, Head, Now, Refusal};
 use crate::gateway::proxy::answers::{refusal, tell};
 use crate::gateway::proxy::arrival;
 use crate::gateway::proxy::asked::{Asked, HeadSize};
@@ -159,12 +159,13 @@ impl Express {
         if head.is_upgrade || head.expects_continue {
             return Answered::Over(Next::HandOver(HandedOver::new(head, bytes, None, &mut client.read_after)));
         }
-        let sent = head.asked(bytes, spans, None, client.ip);
+        let sent = head.asked(bytes, spans, client.ip);
         let identity = arrival::identify(&sent.head, started);
         let mut ctx = Ctx::identified(&self.live, started, identity);
         let judged = arrival::check(&sent.head, head.size(bytes, spans), &mut ctx);
         let canonical = ctx.canonical.clone();
-        let asked = head.asked(bytes, spans, canonical.as_deref(), client.ip);
+        let path = canonical.as_deref().unwrap_or(sent.head.path);
+        let asked = Asked { head: Head { path, ..sent.head }, ..sent };
         let way = match judged {
             Ok(()) => self.decide(&asked.head, &mut ctx).await,
             Err(answer) => Way::Reply(refusal(answer, &mut ctx)),

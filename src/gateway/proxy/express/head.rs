@@ -91,20 +91,14 @@ pub(super) fn read_request(bytes: &[u8], spans: &mut Vec<FieldSpan>) -> Result<O
 }
 
 impl RequestHead {
-    /// The request as the phases see it. `bytes` and `spans` are what it was read from and into; `canonical` is its
-    /// canonical path where that differs from the path that was sent.
-    pub(super) fn asked<'a>(
-        &self,
-        bytes: &'a [u8],
-        spans: &'a [FieldSpan],
-        canonical: Option<&'a str>,
-        client: IpAddr,
-    ) -> Asked<'a> {
+    /// The request as the phases see it, with its path as it was sent. `bytes` and `spans` are what it was read from and
+    /// into.
+    pub(super) fn asked<'a>(&self, bytes: &'a [u8], spans: &'a [FieldSpan], client: IpAddr) -> Asked<'a> {
         let authority = text(bytes, &self.authority);
         let head = Head {
             method: text(bytes, &self.method),
             host: host_of(authority),
-            path: canonical.unwrap_or_else(|| self.sent_path(bytes)),
+            path: self.sent_path(bytes),
             query: self.query.as_ref().map(|query| text(bytes, query)),
             fields: Fields::Wire { bytes, spans },
             client,
@@ -296,7 +290,7 @@ mod tests {
         let bytes = head.as_bytes();
         match (read_request(bytes, &mut spans), expected) {
             (Ok(Some(read)), Ok(expected)) => {
-                let asked = read.asked(bytes, &spans, None, [127, 0, 0, 1].into());
+                let asked = read.asked(bytes, &spans, [127, 0, 0, 1].into());
                 let Head { method, host, path, query, .. } = asked.head;
                 let said = format!("{method} {host} {path} {query:?} {:?} {}", read.framing, read.keeps_alive);
                 assert_eq!(said, expected, "{head:?}");
