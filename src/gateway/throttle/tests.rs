@@ -62,8 +62,11 @@ mod buckets {
             let rate_limit = Rate::new(rate, burst);
             let first = admitted(rate_limit, std::iter::repeat_n(SECOND, burst as usize + 5));
             prop_assert_eq!(first.len(), burst as usize);
-            // Asked ten times per token, for the time of 200 tokens.
-            let times = (0..2_000).map(|i| SECOND + (f64::from(i) / 10.0 * 1e9 / rate) as u64);
+            let Rate::Limited { token_ns, .. } = rate_limit else { panic!("{rate_limit:?} admits none") };
+            prop_assert!((token_ns as f64 - 1e9 / rate).abs() <= 0.500_1, "a token's time is whole nanoseconds");
+            // Asked ten times per token, for the time of 200 tokens. Every tenth time is the token's own, to the
+            // nanosecond: a bucket of one keeps nothing for who asks a nanosecond early.
+            let times = (0..2_000_u64).map(|i| SECOND + (i * token_ns).div_ceil(10));
             let ideal = f64::from(burst.min(2_000)) + 200.0_f64.min(2_000.0 - f64::from(burst.min(2_000)));
             prop_assert!(admitted(rate_limit, times).len() as f64 >= 0.98 * ideal.min(2_000.0));
         }
