@@ -36,11 +36,6 @@ impl Outcome {
         }
     }
 
-    /// Whether the back end was spared.
-    pub fn is_shared(self) -> bool {
-        matches!(self, Outcome::Hit { .. } | Outcome::Collapsed)
-    }
-
     /// The value of `Cache-Status`.
     pub fn cache_status(self) -> CacheStatus {
         match self {

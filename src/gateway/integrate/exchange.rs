@@ -13,6 +13,7 @@ use super::http::Http;
 use super::pick::Pick;
 use super::retry::may_retry;
 use crate::base::{Answer, Clock, Refusal};
+use crate::telemetry::IntegrationFacts;
 
 /// More informational answers before the real one than any honest back end sends.
 const INFORMATIONAL_MAX: u32 = 16;
@@ -29,7 +30,7 @@ pub struct Exchange<'a> {
 }
 
 /// Sends `request` with its whole `body` to an endpoint of `http` and reads the answer's head; informational ones are
-/// passed over. A failure that allows it is followed by one more attempt.
+/// passed over. A failure that allows it is followed by one more attempt. What was tried is written into `told`.
 ///
 /// # Errors
 /// What to answer instead, as [`Failure::answer`] has it.
@@ -40,15 +41,24 @@ pub async fn open<'a>(
     body: Option<Bytes>,
     deadline: Deadline,
     clock: &'a Clock,
+    told: &mut IntegrationFacts,
 ) -> Result<Exchange<'a>, Answer> {
     frame(&mut request, body.as_ref())?;
+    let began = clock.now();
     let mut tried = None;
     let mut attempt = 0;
     loop {
         let pick = http.pick(clock, deadline, tried).await?;
         let peer = pick.peer(deadline, clock.now())?;
-        let broken = match send(connector, &peer, request.clone(), body.clone()).await {
-            Ok((session, head)) => return Ok(Exchange { head, session, peer, pick, deadline, connector, clock }),
+        told.attempts += 1;
+        told.target = Some(pick.address());
+        let sent = send(connector, &peer, request.clone(), body.clone()).await;
+        told.latency = clock.now().since(began);
+        let broken = match sent {
+            Ok((session, head)) => {
+                told.status = head.status.as_u16();
+                return Ok(Exchange { head, session, peer, pick, deadline, connector, clock });
+            }
             Err(broken) => broken,
         };
         pick.report(Err(broken.failure), clock.now());

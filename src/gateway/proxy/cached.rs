@@ -18,7 +18,7 @@ use crate::gateway::cache::{self, AnswerHead, Ask, Entry, Follower, Leader, Look
 use crate::gateway::integrate::{self, Exchange, Target};
 use crate::gateway::respond;
 use crate::gateway::transform;
-use crate::telemetry::CacheOutcome;
+use crate::telemetry::{CacheOutcome, IntegrationFacts};
 
 /// The connections of exchanges that this lane carries out itself.
 pub struct Exchanges(Connector);
@@ -140,10 +140,10 @@ impl Conductor {
         let Some(http) = http_of(ctx).cloned() else { return Ok(false) };
         let mut reader = leader.reader();
         note(ctx, ask.forwarded(true));
-        let fetch = self.fetch(&http, request, body, leader);
+        let mut told = IntegrationFacts::default();
+        let fetch = self.fetch(&http, request, body, leader, &mut told);
         let (fetched, written) = tokio::join!(fetch, self.write_along(session, ctx, &mut reader));
-        ctx.facts.integration.attempts = 1;
-        ctx.facts.integration.latency = self.live.clock().now().since(ctx.facts.started);
+        ctx.facts.integration = told;
         match (fetched, written) {
             (Fetched::Shared, Written::Whole) => Ok(true),
             (Fetched::Refused(answer), Written::Failed | Written::Nothing) => {
@@ -161,16 +161,17 @@ impl Conductor {
         }
     }
 
-    async fn fetch(
-        &self,
+    async fn fetch<'a>(
+        &'a self,
         http: &integrate::Http,
         request: RequestHeader,
         body: Option<Bytes>,
         mut leader: Leader,
-    ) -> Fetched<'_> {
+        told: &mut IntegrationFacts,
+    ) -> Fetched<'a> {
         let clock = self.live.clock();
         let deadline = http.deadline(clock.now());
-        let mut exchange = match integrate::open(&self.exchanges.0, http, request, body, deadline, clock).await {
+        let mut exchange = match integrate::open(&self.exchanges.0, http, request, body, deadline, clock, told).await {
             Ok(exchange) => Box::new(exchange),
             Err(answer) => return Fetched::Refused(answer),
         };
@@ -230,7 +231,6 @@ impl Conductor {
             frame(session, &mut head)?;
         }
         ctx.facts.status = head.status.as_u16();
-        ctx.facts.integration.status = head.status.as_u16();
         respond::send_head(session, head, &ctx.seal(), false).await
     }
 
@@ -321,7 +321,6 @@ async fn write_shared_head(session: &mut Session, ctx: &mut Ctx, shared: &Answer
         head.append_header(name, value)?;
     }
     ctx.facts.status = shared.status.as_u16();
-    ctx.facts.integration.status = shared.status.as_u16();
     respond::send_head(session, head, &ctx.seal(), false).await
 }
 

@@ -1,7 +1,7 @@
 use std::io::Write;
 use std::net::IpAddr;
 
-use crate::base::Head;
+use crate::base::{Head, push_number};
 
 /// What the gateway knows of a request beside its head, and tells the back end.
 #[derive(Clone, Copy, Debug)]
@@ -84,28 +84,18 @@ impl Statement {
 /// An address as people write it: IPv4 in IPv6's clothes is IPv4.
 pub(super) fn write_address(address: IpAddr, out: &mut Vec<u8>) {
     match address.to_canonical() {
+        // The formatter takes a thousand instructions for an address, and each request states two.
         IpAddr::V4(address) => {
             for (at, octet) in address.octets().into_iter().enumerate() {
                 if at > 0 {
                     out.push(b'.');
                 }
-                write_octet(octet, out);
+                push_number(out, octet.into());
             }
         }
         // Writing into a vector does not fail.
         IpAddr::V6(address) => drop(write!(out, "{address}")),
     }
-}
-
-/// The formatter takes a thousand instructions for an address, and each request states two.
-fn write_octet(octet: u8, out: &mut Vec<u8>) {
-    if octet >= 100 {
-        out.push(b'0' + octet / 100);
-    }
-    if octet >= 10 {
-        out.push(b'0' + octet / 10 % 10);
-    }
-    out.push(b'0' + octet % 10);
 }
 
 /// RFC 7239 section 4: an IPv6 address stands in brackets and quotes; a host is quoted since it may hold a port.

@@ -49,7 +49,8 @@ impl Bench {
         let mut request = RequestHeader::build_no_case(method, b"/x", None).unwrap();
         request.insert_header("host", "back.example").unwrap();
         let deadline = http.deadline(self.clock.now());
-        open(&self.connector, http, request, body.map(Bytes::from), deadline, &self.clock).await
+        open(&self.connector, http, request, body.map(Bytes::from), deadline, &self.clock, &mut Default::default())
+            .await
     }
 
     /// Status and body, or the refusal's code.
