@@ -4,7 +4,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use pingora_core::apps::{HttpServerApp, ServerApp};
-use pingora_core::protocols::Stream;
+use pingora_core::listeners::tls::Acceptor;
+use pingora_core::protocols::tls::ALPN;
+use pingora_core::protocols::{Ssl, Stream};
 use pingora_core::server::ShutdownWatch;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -12,7 +14,7 @@ use tokio::sync::oneshot;
 use super::StartError;
 
 use super::listen::Listener;
-use crate::gateway::proxy::{self, Connection, Express, Lane};
+use crate::gateway::proxy::{self, Connection, Express, Lane, Peer};
 use crate::gateway::snapshot::Live;
 
 /// A TLS handshake that takes longer is given up.
@@ -65,9 +67,9 @@ pub(super) fn join_all(workers: Vec<Worker>) -> oneshot::Receiver<()> {
 }
 
 async fn serve(live: Arc<Live>, listeners: Vec<Arc<Listener>>, shutdown: ShutdownWatch) {
-    let h1 = proxy::lane(Arc::clone(&live), false);
-    let express = Express::new(Arc::clone(&live), Arc::clone(&h1));
-    let lanes = Arc::new(Lanes { express, h1, h2c: proxy::lane(Arc::clone(&live), true) });
+    let full = proxy::lane(Arc::clone(&live));
+    let express = Express::new(Arc::clone(&live), Arc::clone(&full));
+    let lanes = Arc::new(Lanes { express, full });
     let tending = tokio::spawn(tend(Arc::clone(&lanes)));
     let loops: Vec<_> = listeners
         .into_iter()
@@ -78,8 +80,7 @@ async fn serve(live: Arc<Live>, listeners: Vec<Arc<Listener>>, shutdown: Shutdow
         let _ = each.await;
     }
     // Kept connections that wait for a request are closed, requests in flight go on.
-    lanes.h1.http_cleanup().await;
-    lanes.h2c.http_cleanup().await;
+    lanes.full.http_cleanup().await;
     live.connections().closed_all().await;
     tending.abort();
 }
@@ -93,10 +94,9 @@ async fn tend(lanes: Arc<Lanes>) {
 }
 
 struct Lanes {
-    /// HTTP/1.1 in plaintext.
+    /// HTTP/2, and HTTP/1.1 in plaintext.
     express: Express,
-    h1: Arc<Lane>,
-    h2c: Arc<Lane>,
+    full: Arc<Lane>,
 }
 
 async fn accept_loop(live: Arc<Live>, lanes: Arc<Lanes>, listener: Arc<Listener>, mut shutdown: ShutdownWatch) {
@@ -130,30 +130,37 @@ async fn accept_loop(live: Arc<Live>, lanes: Arc<Lanes>, listener: Arc<Listener>
     }
 }
 
-/// Plaintext without HTTP/2 takes the express lane, which knows what to hand over.
+/// Plaintext and HTTP/2 take the express lane, which knows what to hand over.
 async fn converse((tcp, peer): (TcpStream, SocketAddr), lanes: &Lanes, listener: &Listener, shutdown: &ShutdownWatch) {
-    match listener.tls.is_none() && !listener.is_h2 {
-        true => lanes.express.converse(tcp, peer, shutdown).await,
-        // Its future is large, and an express connection has no use for the room.
-        false => Box::pin(converse_fully(Connection::new(tcp, peer), lanes, listener, shutdown)).await,
+    match &listener.tls {
+        None if listener.is_h2 => lanes.express.converse_either(tcp, peer, shutdown).await,
+        None => lanes.express.converse(tcp, peer, shutdown).await,
+        // Its future is large, and a connection in plaintext has no use for the room.
+        Some(acceptor) => Box::pin(converse_over_tls((tcp, peer), lanes, acceptor, shutdown)).await,
     }
 }
 
-async fn converse_fully(connection: Connection, lanes: &Lanes, listener: &Listener, shutdown: &ShutdownWatch) {
-    let lane = if listener.is_h2 && listener.tls.is_none() { &lanes.h2c } else { &lanes.h1 };
-    let stream: Stream = match &listener.tls {
-        None => Box::new(connection),
-        Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.tls_handshake(connection)).await {
-            Ok(Ok(stream)) => Box::new(stream),
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "a TLS handshake failed");
-                return;
-            }
-            Err(_) => return,
-        },
+async fn converse_over_tls(
+    (tcp, peer): (TcpStream, SocketAddr),
+    lanes: &Lanes,
+    acceptor: &Acceptor,
+    shutdown: &ShutdownWatch,
+) {
+    let handshake = acceptor.tls_handshake(Connection::new(tcp, peer));
+    let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a TLS handshake failed");
+            return;
+        }
+        Err(_) => return,
     };
-    let mut next = Some(stream);
+    if stream.selected_alpn_proto() == Some(ALPN::H2) {
+        let peer = Peer::new(peer, stream.get_ssl_digest());
+        return Box::pin(lanes.express.converse_streams(stream, Vec::new(), peer, shutdown)).await;
+    }
+    let mut next: Option<Stream> = Some(Box::new(stream));
     while let Some(stream) = next {
-        next = lane.process_new(stream, shutdown).await;
+        next = lanes.full.process_new(stream, shutdown).await;
     }
 }

@@ -2,6 +2,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use http::header;
+use http::request::Parts;
 use pingora_proxy::Session;
 
 use crate::base::{Fields, Head, Scheme};
@@ -41,33 +42,47 @@ impl HeadSize {
 
     pub(super) fn of_session(session: &Session) -> HeadSize {
         let request = session.req_header();
+        HeadSize::of_parts(request, request.raw_path().len())
+    }
+
+    pub(super) fn of_parts(request: &Parts, target_len: usize) -> HeadSize {
         let fields = request.headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
-        HeadSize::new(request.method.as_str(), request.raw_path().len(), fields)
+        HeadSize::new(request.method.as_str(), target_len, fields)
     }
 }
 
 impl<'a> Asked<'a> {
     /// What Pingora read. `canonical` is the canonical path where it differs from the path that was sent.
     pub(super) fn of_session(session: &'a Session, canonical: &'a Option<Arc<str>>) -> Asked<'a> {
-        let request = session.req_header();
-        let authority = authority_of(session);
         let is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+        let scheme = if is_tls { Scheme::Https } else { Scheme::Http };
+        let asked = Asked::of_parts(session.req_header(), client_of(session), scheme);
+        asked.at(canonical.as_deref())
+    }
+
+    /// A request in parsed form, with its path as it was sent.
+    pub(super) fn of_parts(request: &'a Parts, client: IpAddr, scheme: Scheme) -> Asked<'a> {
+        let authority = authority_of(request);
         let head = Head {
             method: request.method.as_str(),
             host: host_of(authority),
-            path: canonical.as_deref().unwrap_or_else(|| request.uri.path()),
+            path: request.uri.path(),
             query: request.uri.query(),
             fields: Fields::Map(&request.headers),
-            client: client_of(session),
-            scheme: if is_tls { Scheme::Https } else { Scheme::Http },
+            client,
+            scheme,
         };
-        Asked { head, authority, protocol: protocol_of(session) }
+        Asked { head, authority, protocol: protocol_of(request) }
+    }
+
+    /// The same with its canonical path, where that differs from the path that was sent.
+    pub(super) fn at(self, canonical: Option<&'a str>) -> Asked<'a> {
+        Asked { head: Head { path: canonical.unwrap_or(self.head.path), ..self.head }, ..self }
     }
 }
 
 /// HTTP/2 has the authority in its `:authority`.
-fn authority_of(session: &Session) -> &str {
-    let request = session.req_header();
+fn authority_of(request: &Parts) -> &str {
     let host = request.headers.get(header::HOST).and_then(|value| value.to_str().ok());
     request.uri.authority().map(|authority| authority.as_str()).or(host).unwrap_or_default()
 }
@@ -78,8 +93,8 @@ fn client_of(session: &Session) -> IpAddr {
     address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip().to_canonical())
 }
 
-fn protocol_of(session: &Session) -> &'static str {
-    match session.req_header().version {
+fn protocol_of(request: &Parts) -> &'static str {
+    match request.version {
         http::Version::HTTP_10 => "HTTP/1.0",
         http::Version::HTTP_2 => "HTTP/2.0",
         _ => "HTTP/1.1",

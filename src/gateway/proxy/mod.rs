@@ -22,7 +22,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use pingora_core::apps::HttpServerOptions;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -36,7 +35,7 @@ use crate::base::Answer;
 use asked::{Asked, HeadSize};
 pub use connection::Connection;
 use ctx::Ctx;
-pub use express::Express;
+pub use express::{Express, Peer};
 
 /// What a worker's connections are handed to.
 pub type Lane = HttpProxy<Conductor>;
@@ -47,17 +46,14 @@ const UPSTREAM_POOL_SIZE: usize = 1024;
 /// One try, and one more where it is safe.
 const TRIES_MAX: usize = 2;
 
-/// Makes a worker's lane. `is_h2c`: its connections may open with HTTP/2's preface.
-pub fn lane(live: Arc<Live>, is_h2c: bool) -> Arc<Lane> {
+/// Makes a worker's lane.
+pub fn lane(live: Arc<Live>) -> Arc<Lane> {
     let conf = Arc::new(ServerConf {
         upstream_keepalive_pool_size: UPSTREAM_POOL_SIZE,
         max_retries: TRIES_MAX,
         ..ServerConf::default()
     });
     let mut lane = HttpProxy::new(Conductor::new(live, &conf), conf);
-    let mut options = HttpServerOptions::default();
-    options.h2c = is_h2c;
-    lane.server_options = Some(options);
     lane.handle_init_modules();
     Arc::new(lane)
 }
@@ -95,6 +91,10 @@ impl ProxyHttp for Conductor {
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
+        // Of a stream of HTTP/2; the context of a connection is for HTTP/1.1 only.
+        if let Some(handed) = express::Handed::take(session.req_header()) {
+            *ctx = handed;
+        }
         arrival::set_deadlines(session, ctx);
         Ok(())
     }

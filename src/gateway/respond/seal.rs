@@ -1,4 +1,4 @@
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora_http::ResponseHeader;
 
 use crate::base::RequestId;
@@ -48,6 +48,15 @@ impl Seal {
         match self.style {
             ErrorStyle::Standard => REQUEST_ID,
             ErrorStyle::Aws => AWS_REQUEST_ID,
+        }
+    }
+
+    /// Lays the fields over those of an answer whose connection compresses fields: a value that never comes again must
+    /// not drive others out of the table (RFC 7541 section 7.1.3).
+    pub fn lay_over(&self, fields: &mut HeaderMap) {
+        for (name, mut value) in self.fields() {
+            value.set_sensitive(name != CACHE_STATUS);
+            fields.insert(name, value);
         }
     }
 

@@ -8,12 +8,12 @@ use super::Express;
 use super::client::Client;
 use super::decide::Way;
 use super::desk::{Bench, DateStamp, Desk};
-use super::exchange::{Passed, Work};
+use super::downstream::{Passed, Work};
 use super::handover::HandedOver;
 use super::head::{HeadFault, RequestHead, read_request};
 use super::reply::{self, Unread};
 use super::response::Manner;
-use crate::base::{Answer, Head, Now, Refusal};
+use crate::base::{Answer, Now, Refusal};
 use crate::gateway::proxy::answers::{refusal, tell};
 use crate::gateway::proxy::arrival;
 use crate::gateway::proxy::asked::{Asked, HeadSize};
@@ -47,7 +47,11 @@ struct Desktop<'d> {
 impl Express {
     /// Serves a client until it goes, is idle for too long, or the gateway stops.
     pub async fn converse(&self, tcp: TcpStream, peer: SocketAddr, shutdown: &ShutdownWatch) {
-        let mut client = Client::new(tcp, peer);
+        self.converse_with(Client::new(tcp, peer), shutdown).await;
+    }
+
+    /// The same for a client of whom something may have been read.
+    pub(super) async fn converse_with(&self, mut client: Client, shutdown: &ShutdownWatch) {
         let mut stop = pin!(stopped(shutdown.clone()));
         let mut idle_since = self.live.clock().now();
         loop {
@@ -162,14 +166,9 @@ impl Express {
         let sent = head.asked(bytes, spans, client.ip);
         let identity = arrival::identify(&sent.head, started);
         let mut ctx = Ctx::identified(&self.live, started, identity);
-        let judged = arrival::check(&sent.head, head.size(bytes, spans), &mut ctx);
+        let way = self.judge(&sent.head, head.size(bytes, spans), &mut ctx).await;
         let canonical = ctx.canonical.clone();
-        let path = canonical.as_deref().unwrap_or(sent.head.path);
-        let asked = Asked { head: Head { path, ..sent.head }, ..sent };
-        let way = match judged {
-            Ok(()) => self.decide(&asked.head, &mut ctx).await,
-            Err(answer) => Way::Reply(refusal(answer, &mut ctx)),
-        };
+        let asked = sent.at(canonical.as_deref());
         let body = &bytes[head.len..];
         let answered = match way {
             Way::Reply(reply) => self.reply(client, desktop, (&asked, head, body), &mut ctx, reply).await,
@@ -249,7 +248,7 @@ impl Express {
     }
 }
 
-async fn stopped(mut shutdown: ShutdownWatch) {
+pub(super) async fn stopped(mut shutdown: ShutdownWatch) {
     // A server that is gone has stopped.
     let _ = shutdown.wait_for(|is_stopping| *is_stopping).await;
 }

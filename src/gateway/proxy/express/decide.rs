@@ -6,6 +6,8 @@ use crate::gateway::cache::Lookup;
 use crate::gateway::integrate::{Http, Target};
 use crate::gateway::proxy::admission;
 use crate::gateway::proxy::answers::{fixed, refusal, stored};
+use crate::gateway::proxy::arrival;
+use crate::gateway::proxy::asked::HeadSize;
 use crate::gateway::proxy::cached::{look_up, note};
 use crate::gateway::proxy::ctx::Ctx;
 use crate::gateway::respond::Reply;
@@ -23,8 +25,18 @@ pub(super) enum Way {
 }
 
 impl Express {
+    /// Judges a head whose path is as it was sent; its canonical path is in `ctx` after that.
+    pub(super) async fn judge(&self, sent: &Head<'_>, size: HeadSize, ctx: &mut Ctx) -> Way {
+        if let Err(answer) = arrival::check(sent, size, ctx) {
+            return Way::Reply(refusal(answer, ctx));
+        }
+        let canonical = ctx.canonical.clone();
+        let head = Head { path: canonical.as_deref().unwrap_or(sent.path), ..*sent };
+        self.decide(&head, ctx).await
+    }
+
     /// Asks the phases in their order.
-    pub(super) async fn decide(&self, head: &Head<'_>, ctx: &mut Ctx) -> Way {
+    async fn decide(&self, head: &Head<'_>, ctx: &mut Ctx) -> Way {
         if let Err(answer) = admission::admit(&self.live, head, ctx).await {
             return Way::Reply(refusal(answer, ctx));
         }

@@ -49,6 +49,12 @@ pub(super) struct DateStamp {
     text: String,
 }
 
+impl Default for DateStamp {
+    fn default() -> DateStamp {
+        DateStamp { second: u64::MAX, text: String::new() }
+    }
+}
+
 impl Desk {
     fn new() -> Desk {
         Desk {
@@ -56,7 +62,7 @@ impl Desk {
             filled: 0,
             spans: Vec::with_capacity(32),
             output: Vec::with_capacity(1024),
-            date: DateStamp { second: u64::MAX, text: String::new() },
+            date: DateStamp::default(),
             bench: Bench::default(),
         }
     }

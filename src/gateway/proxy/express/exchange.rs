@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
@@ -10,12 +10,13 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::ReadHalf;
 
 use super::Express;
-use super::client::Client;
-use super::desk::{Bench, DateStamp};
-use super::head::{Framing, RequestHead};
-use super::pump::{Coding, Pump, Rest, Stopped};
+use super::alarm::Alarm;
+use super::desk::Bench;
+use super::downstream::{Download, Heard, Upload};
+use super::head::Framing;
+use super::pump::{Rest, Stopped};
 use super::reply::{write_line, write_number_line};
-use super::response::{Manner, ResponseHead, read_response};
+use super::response::{ResponseHead, read_response};
 use crate::base::{Answer, FieldSpan, Fields, Now, Refusal};
 use crate::gateway::integrate::{Failure, may_retry};
 use crate::gateway::proxy::admission::body_too_large;
@@ -29,30 +30,23 @@ use crate::telemetry::Facts;
 const ANSWER_HEAD_BYTES_MAX: usize = 64 << 10;
 /// More informational answers before the real one than any honest back end sends.
 const INFORMATIONAL_MAX: u32 = 16;
-/// What one read of a large body takes at most: few and big ones cost least.
-const UP_READ_BYTES: usize = 64 << 10;
-const DOWN_READ_BYTES: usize = 128 << 10;
 
 /// A request on its way to a back end, and what it is carried with.
-pub(super) struct Work<'w> {
-    pub(super) asked: &'w Asked<'w>,
-    pub(super) head: &'w RequestHead,
-    /// What was read after the head.
-    pub(super) body: &'w [u8],
-    pub(super) output: &'w mut Vec<u8>,
-    pub(super) date: &'w mut DateStamp,
-    pub(super) bench: &'w mut Bench,
+pub(super) struct Order<'o> {
+    pub(super) asked: &'o Asked<'o>,
+    pub(super) framing: Framing,
+    pub(super) bench: &'o mut Bench,
+    pub(super) alarm: &'o mut Alarm,
 }
 
-/// How a request that was passed on ended.
+/// How a request that was carried to a back end ended.
 #[derive(Debug)]
-pub(super) enum Passed {
-    /// Answered. So many of the bytes that were read after the head were its body; the next request may follow.
-    Kept(usize),
-    /// Answered or cut, and the connection is over.
-    Closed,
-    /// Answered while the client was still sending.
-    ClosedEarly,
+pub(super) enum Carried {
+    /// Answered. So many of the bytes that were at hand were the request's body; `None`: the body was not needed to its
+    /// end.
+    Answered(Option<usize>),
+    /// The client is gone, or its answer has begun and cannot be ended.
+    Cut,
     /// Not answered.
     Refused { answer: Answer, is_body_touched: bool },
 }
@@ -70,7 +64,6 @@ enum Broken {
 struct Done {
     /// `None`: the body was not needed to its end.
     body_len: Option<usize>,
-    keeps_alive: bool,
     /// Whether the connection to the back end may be used again.
     is_reusable: bool,
     answered_at: Now,
@@ -78,67 +71,54 @@ struct Done {
 
 impl Express {
     /// Sends the request to an endpoint, and once more to another where that is safe, and its answer to the client.
-    pub(super) async fn pass_on(&self, client: &mut Client, mut work: Work<'_>, ctx: &mut Ctx) -> Passed {
+    pub(super) async fn carry<U: Upload, D: Download>(
+        &self,
+        mut order: Order<'_>,
+        up: &mut U,
+        down: &mut D,
+        ctx: &mut Ctx,
+    ) -> Carried {
         loop {
             let now = if ctx.attempt.number == 0 { ctx.facts.started } else { self.live.clock().now() };
             let (address, connect_timeout, deadline) = match choose(&self.live, ctx, now).await {
                 Ok((pick, deadline)) => (pick.address(), pick.connect_timeout(), deadline),
-                Err(answer) => return Passed::Refused { answer, is_body_touched: false },
+                Err(answer) => return Carried::Refused { answer, is_body_touched: false },
             };
             let left = deadline.remaining(now).unwrap_or_default();
-            work.bench.clear();
-            write_request(&mut work, ctx);
-            let mut up_buffers = std::mem::take(&mut work.bench.up);
-            let mut up = Pump {
-                rest: Rest::from(work.head.framing),
-                coding: if work.head.framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain },
-                max: ctx.plan().map_or(u64::MAX, |plan| plan.body_bytes_max),
-                read_patience: Some(ctx.snapshot.limits().body_timeout),
-                write_patience: None,
-                read_bytes_max: UP_READ_BYTES,
-                buffers: &mut up_buffers,
-                moved: 0,
-                has_read: false,
-                read_after: Vec::new(),
-            };
-            let Client { tcp, alarm, .. } = &mut *client;
+            let Order { asked, framing, bench, alarm } = &mut order;
+            bench.clear();
+            write_request(asked, *framing, &mut bench.request, ctx);
+            let max = ctx.plan().map_or(u64::MAX, |plan| plan.body_bytes_max);
+            up.begin(max, ctx.snapshot.limits().body_timeout);
             let to = Endpoint { address, connect_timeout: connect_timeout.min(left), now };
-            let attempt = self.attempt(tcp, &mut work, &mut up, ctx, to);
+            let is_head = asked.head.method == "HEAD";
+            let attempt = self.attempt(bench, is_head, up, down, ctx, to);
             let ended = alarm.until(self.instant(now, left), pin!(attempt)).await;
-            let (moved, has_read, read_after) = (up.moved, up.has_read, std::mem::take(&mut up.read_after));
-            work.bench.up = up_buffers;
-            ctx.facts.bytes_in = moved;
+            ctx.facts.bytes_in = up.moved();
             let broken = match ended {
-                Some(Ok(done)) => {
-                    client.read_after = read_after;
-                    return match done {
-                        Done { body_len: Some(len), keeps_alive: true, .. } => Passed::Kept(len),
-                        Done { body_len: Some(_), .. } => Passed::Closed,
-                        Done { body_len: None, .. } => Passed::ClosedEarly,
-                    };
-                }
+                Some(Ok(done)) => return Carried::Answered(done.body_len),
                 Some(Err(broken)) => broken,
                 None => Broken::BackEnd(Failure::TimedOut, "the integration's timeout is over".into()),
             };
-            if let Some(passed) = self.settle(broken, &work, ctx, has_read) {
-                return passed;
+            if let Some(carried) = self.settle(broken, &order, ctx, up.has_read()) {
+                return carried;
             }
         }
     }
 
     /// What follows from a broken attempt; `None`: another one.
-    fn settle(&self, broken: Broken, work: &Work<'_>, ctx: &mut Ctx, has_read: bool) -> Option<Passed> {
+    fn settle(&self, broken: Broken, order: &Order<'_>, ctx: &mut Ctx, has_read: bool) -> Option<Carried> {
         let answer = match broken {
             Broken::Gone => {
                 if ctx.facts.status == 0 {
                     ctx.facts.status = Facts::CLIENT_CLOSED_REQUEST;
                 }
-                return Some(Passed::Closed);
+                return Some(Carried::Cut);
             }
             Broken::Client(answer) => Some(answer),
             Broken::BackEnd(failure, cause) => {
-                let has_started = work.bench.filled > 0;
-                let method = work.asked.head.method;
+                let has_started = order.bench.filled > 0;
+                let method = order.asked.head.method;
                 let again = may_retry(failure, method, ctx.attempt.number, !has_read, has_started);
                 end_attempt(&self.live, ctx, failure, cause);
                 if again {
@@ -149,19 +129,20 @@ impl Express {
         };
         let answer = answer.unwrap_or_else(|| Answer::new(Refusal::InternalError, "the exchange failed"));
         if ctx.facts.status == 0 {
-            return Some(Passed::Refused { answer, is_body_touched: has_read });
+            return Some(Carried::Refused { answer, is_body_touched: has_read });
         }
         // The head has gone: all that is left is to cut the body, and to say why in the log.
         ctx.facts.refusal = Some(answer.refusal);
         ctx.facts.detail = answer.log;
-        Some(Passed::Closed)
+        Some(Carried::Cut)
     }
 
-    async fn attempt(
+    async fn attempt<U: Upload, D: Download>(
         &self,
-        client: &mut TcpStream,
-        work: &mut Work<'_>,
-        up: &mut Pump<'_>,
+        bench: &mut Bench,
+        is_head: bool,
+        up: &mut U,
+        down: &mut D,
         ctx: &mut Ctx,
         to: Endpoint,
     ) -> Result<Done, Broken> {
@@ -169,7 +150,7 @@ impl Express {
             Some(upstream) => upstream,
             None => connect(&to).await?,
         };
-        let done = self.exchange(&mut upstream, client, work, up, ctx).await?;
+        let done = self.exchange(&mut upstream, bench, is_head, up, down, ctx).await?;
         if done.is_reusable {
             self.upstreams.put(to.address, upstream, done.answered_at);
         }
@@ -177,67 +158,50 @@ impl Express {
     }
 
     /// Sends the request and passes the answer on, over connections that stand.
-    async fn exchange(
+    async fn exchange<U: Upload, D: Download>(
         &self,
         upstream: &mut TcpStream,
-        client: &mut TcpStream,
-        work: &mut Work<'_>,
-        up: &mut Pump<'_>,
+        bench: &mut Bench,
+        is_head: bool,
+        up: &mut U,
+        down: &mut D,
         ctx: &mut Ctx,
     ) -> Result<Done, Broken> {
-        let Work { asked, head, body, output, date, bench } = work;
-        let Bench { request, answer, filled, spans, down, .. } = &mut **bench;
+        let Bench { request, answer, filled, spans, .. } = bench;
         let (mut from_back_end, mut to_back_end) = upstream.split();
-        let (mut from_client, mut to_client) = client.split();
-        let mut upload = pin!(up.run(&mut from_client, &mut to_back_end, request, body));
+        let mut upload = pin!(up.run(&mut to_back_end, request));
         let mut uploaded = None;
 
-        let is_head = asked.head.method == "HEAD";
         let reading = read_head(&mut from_back_end, answer, filled, spans, is_head);
-        let response = alongside(&mut upload, &mut uploaded, pin!(reading)).await?;
+        let is_gone = |cx: &mut Context<'_>| down.poll_gone(cx);
+        let response = alongside(&mut upload, &mut uploaded, is_gone, pin!(reading)).await?;
         let now = self.live.clock().now();
         note_response(response.status, ctx, now);
 
-        let mut manner = Manner { is_http_11: head.is_http_11, keeps_alive: head.keeps_alive };
-        // A client that is still sending what nobody reads is not kept.
-        manner.keeps_alive &= uploaded.as_ref().is_some_and(Result::is_ok)
-            && !response.ends_with_connection(manner)
-            && !self.live.is_draining();
         let bytes = &answer[..*filled];
-        let fields = Fields::Wire { bytes, spans };
-        response.write(&fields, bytes, &ctx.seal(), manner, (date, now), output);
+        let (fields, seal) = (Fields::Wire { bytes, spans }, ctx.seal());
+        let patience = ctx.snapshot.limits().body_timeout;
+        let heard = Heard { head: &response, bytes, fields: &fields, seal: &seal, now, patience };
+        // A client that is still sending what nobody reads is not kept.
+        down.begin(&heard, uploaded.as_ref().is_some_and(Result::is_ok) && !self.live.is_draining());
         ctx.facts.status = response.status;
 
-        let mut down = Pump {
-            rest: response.rest.clone(),
-            coding: response.coding(manner),
-            max: u64::MAX,
-            read_patience: None,
-            write_patience: Some(ctx.snapshot.limits().body_timeout),
-            read_bytes_max: DOWN_READ_BYTES,
-            buffers: down,
-            moved: 0,
-            has_read: false,
-            read_after: Vec::new(),
-        };
         let first = &bytes[response.len..];
-        if down.rest == Rest::Done || down.rest == Rest::Length(first.len() as u64) {
+        if response.rest == Rest::Done || response.rest == Rest::Length(first.len() as u64) {
             // The endpoint has one request less in flight, before the client can notice that it has its answer.
             ctx.attempt.pick = None;
         }
         let passed = {
-            let passing = async {
-                let passing = down.run(&mut from_back_end, &mut to_client, output, first);
-                passing.await.map_err(of_back_end)
-            };
-            alongside(&mut upload, &mut uploaded, pin!(passing)).await
+            let passing = async { down.run(&mut from_back_end, first).await.map_err(of_back_end) };
+            // From here on the download itself notices.
+            alongside(&mut upload, &mut uploaded, |_| Poll::Pending, pin!(passing)).await
         };
-        ctx.facts.bytes_out = down.moved;
+        ctx.facts.bytes_out = down.moved();
         let taken = passed?;
-        let is_clean = taken == first.len() && down.read_after.is_empty() && response.rest != Rest::UntilClose;
+        let is_clean = taken == first.len() && !down.has_read_after() && response.rest != Rest::UntilClose;
         let body_len = uploaded.and_then(Result::ok);
         let is_reusable = response.keeps_alive && is_clean && body_len.is_some();
-        Ok(Done { body_len, keeps_alive: manner.keeps_alive, is_reusable, answered_at: now })
+        Ok(Done { body_len, is_reusable, answered_at: now })
     }
 }
 
@@ -261,10 +225,11 @@ async fn connect(to: &Endpoint) -> Result<TcpStream, Broken> {
 }
 
 /// Carries `work` on, and the upload beside it as long as it lasts. A back end that stops reading may still answer; a
-/// client that stops sending ends both.
+/// client that stops sending, or is gone, ends both.
 async fn alongside<T>(
     upload: &mut Pin<&mut impl Future<Output = Result<usize, Stopped>>>,
     uploaded: &mut Option<Result<usize, Stopped>>,
+    mut is_gone: impl FnMut(&mut Context<'_>) -> Poll<()>,
     mut work: Pin<&mut impl Future<Output = Result<T, Broken>>>,
 ) -> Result<T, Broken> {
     poll_fn(|cx| {
@@ -276,7 +241,10 @@ async fn alongside<T>(
                 Err(stopped) => return Poll::Ready(Err(of_client(stopped))),
             }
         }
-        work.as_mut().poll(cx)
+        match work.as_mut().poll(cx) {
+            Poll::Pending => is_gone(cx).map(|()| Err(Broken::Gone)),
+            done => done,
+        }
     })
     .await
 }
@@ -345,10 +313,8 @@ async fn read_head(
 }
 
 /// Writes the head of the back end's request. Its body is framed anew, as the client framed it.
-fn write_request(work: &mut Work<'_>, ctx: &Ctx) {
-    let out = &mut work.bench.request;
-    let framing = work.head.framing;
-    with_outgoing(work.asked, ctx, |outgoing| {
+fn write_request(asked: &Asked<'_>, framing: Framing, out: &mut Vec<u8>, ctx: &Ctx) {
+    with_outgoing(asked, ctx, |outgoing| {
         for part in [outgoing.method(), " ", outgoing.target(), " HTTP/1.1\r\n"] {
             out.extend_from_slice(part.as_bytes());
         }

@@ -223,7 +223,7 @@ impl<'b> Seen<'b> {
 }
 
 /// RFC 3986 section 3.2.2, without the comma, which is where a joined list shows.
-fn is_of_authority(byte: u8) -> bool {
+pub(super) fn is_of_authority(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(&byte)
 }
 

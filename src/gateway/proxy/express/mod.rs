@@ -18,12 +18,14 @@ mod client;
 mod converse;
 mod decide;
 mod desk;
+mod downstream;
 mod exchange;
 mod handover;
 mod head;
 mod pump;
 mod reply;
 mod response;
+mod streams;
 mod upstreams;
 
 use std::sync::Arc;
@@ -35,14 +37,18 @@ use super::Lane;
 use crate::base::Now;
 use crate::gateway::snapshot::Live;
 use desk::Desks;
+pub(super) use streams::Handed;
+use streams::Kits;
+pub use streams::Peer;
 use upstreams::Upstreams;
 
-/// What a worker's plaintext connections without HTTP/2 are handed to.
+/// What a worker's connections are handed to, except those of HTTP/1.1 over TLS.
 pub struct Express {
     live: Arc<Live>,
     /// For what is not of our shape.
     full: Arc<Lane>,
     desks: Desks,
+    kits: Kits,
     upstreams: Upstreams,
     /// One moment on both clocks, so that a deadline costs no reading of the second one.
     epoch: (Now, Instant),
@@ -58,7 +64,7 @@ impl Express {
     /// A worker's lane beside its full one. To be called inside the worker's runtime.
     pub fn new(live: Arc<Live>, full: Arc<Lane>) -> Express {
         let epoch = (live.clock().now(), Instant::now());
-        Express { live, full, desks: Desks::default(), upstreams: Upstreams::default(), epoch }
+        Express { live, full, desks: Desks::default(), kits: Kits::default(), upstreams: Upstreams::default(), epoch }
     }
 
     /// Closes connections to back ends that nobody used for long. To be called now and then.

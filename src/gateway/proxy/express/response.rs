@@ -129,6 +129,22 @@ impl ResponseHead {
         }
     }
 
+    /// What the client is told of the body's length.
+    pub(super) fn announced_length(&self) -> Option<u64> {
+        self.length.filter(|_| !matches!(self.rest, Rest::Chunked(_)) && self.status != 204)
+    }
+
+    /// Calls `each` with every field that is the client's and that `seal` does not replace; `content-length` and `date`
+    /// are the writer's.
+    pub(super) fn for_each_kept_field<'a>(fields: &Fields<'a>, seal: &Seal, mut each: impl FnMut(&'a str, &'a [u8])) {
+        transform::for_each_clean_field(fields, |name, value| {
+            let is_ours = name.eq_ignore_ascii_case("content-length") || name.eq_ignore_ascii_case("date");
+            if !is_ours && !seal.replaces(name) {
+                each(name, value);
+            }
+        });
+    }
+
     /// Whether the client can tell the body's end only by the connection's.
     pub(super) fn ends_with_connection(&self, manner: Manner) -> bool {
         matches!(self.rest, Rest::Chunked(_) | Rest::UntilClose) && !manner.is_http_11
@@ -146,18 +162,11 @@ impl ResponseHead {
     ) {
         out.clear();
         write_status(self.status, bytes.get(self.reason.clone()), out);
-        transform::for_each_clean_field(fields, |name, value| {
-            let is_ours = name.eq_ignore_ascii_case("content-length") || name.eq_ignore_ascii_case("date");
-            if !is_ours && !seal.replaces(name) {
-                write_line(name.as_bytes(), value, out);
-            }
-        });
-        match (self.coding(manner), self.length) {
+        ResponseHead::for_each_kept_field(fields, seal, |name, value| write_line(name.as_bytes(), value, out));
+        match (self.coding(manner), self.announced_length()) {
             (Coding::Chunked, _) => write_line(b"transfer-encoding", b"chunked", out),
-            (Coding::Plain, Some(length)) if !matches!(self.rest, Rest::Chunked(_)) && self.status != 204 => {
-                write_number_line(b"content-length", length, out);
-            }
-            _ => {}
+            (Coding::Plain, Some(length)) => write_number_line(b"content-length", length, out),
+            (Coding::Plain, None) => {}
         }
         write_line(b"date", date.at(now).as_bytes(), out);
         seal.write(out);

@@ -1,0 +1,205 @@
+use std::future::Future;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+
+use super::Express;
+use super::client::Client;
+use super::desk::{Bench, Buffers, DateStamp};
+use super::exchange::{Carried, Order};
+use super::head::{Framing, RequestHead};
+use super::pump::{Coding, Pump, Rest, Stopped};
+use super::response::{Manner, ResponseHead};
+use crate::base::{Answer, Fields, Now};
+use crate::gateway::proxy::asked::Asked;
+use crate::gateway::proxy::ctx::Ctx;
+use crate::gateway::respond::Seal;
+
+/// What one read of a large body takes at most: few and big ones cost least.
+const UP_READ_BYTES: usize = 64 << 10;
+const DOWN_READ_BYTES: usize = 128 << 10;
+
+/// What of a request a client still sends, whatever it speaks.
+pub(super) trait Upload: Send {
+    /// Gets ready for an attempt. `max` is in bytes of data.
+    fn begin(&mut self, max: u64, patience: Duration);
+
+    /// Sends `head`, then the body with the pace of the slower side. Returns how many bytes of what was at hand were
+    /// the body's.
+    fn run(&mut self, to: &mut WriteHalf<'_>, head: &[u8]) -> impl Future<Output = Result<usize, Stopped>> + Send;
+
+    /// Bytes of data that were moved.
+    fn moved(&self) -> u64;
+
+    /// Whether anything was read that cannot be read again.
+    fn has_read(&self) -> bool;
+}
+
+/// What a client is answered, whatever it speaks.
+pub(super) trait Download: Send {
+    /// Takes the answer's head. `may_keep`: nothing that the client sends or the gateway does forbids another request.
+    fn begin(&mut self, heard: &Heard<'_>, may_keep: bool);
+
+    /// Sends the head together with what of the body stands in `first`, then the rest as it comes. Returns how many
+    /// bytes of `first` were the body's.
+    fn run(&mut self, from: &mut ReadHalf<'_>, first: &[u8]) -> impl Future<Output = Result<usize, Stopped>> + Send;
+
+    /// Tells when the client is gone, before there is an answer.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Bytes of data that were moved.
+    fn moved(&self) -> u64;
+
+    /// Whether the back end sent more than its answer.
+    fn has_read_after(&self) -> bool;
+}
+
+/// A back end's answer, as far as it was read.
+#[derive(Debug)]
+pub(super) struct Heard<'h> {
+    pub(super) head: &'h ResponseHead,
+    /// The head, and what was read after it.
+    pub(super) bytes: &'h [u8],
+    pub(super) fields: &'h Fields<'h>,
+    pub(super) seal: &'h Seal,
+    pub(super) now: Now,
+    /// With a client that does not read.
+    pub(super) patience: Duration,
+}
+
+/// A request of HTTP/1.1, and what it is carried with.
+pub(super) struct Work<'w> {
+    pub(super) asked: &'w Asked<'w>,
+    pub(super) head: &'w RequestHead,
+    /// What was read after the head.
+    pub(super) body: &'w [u8],
+    pub(super) output: &'w mut Vec<u8>,
+    pub(super) date: &'w mut DateStamp,
+    pub(super) bench: &'w mut Bench,
+}
+
+/// How a request of HTTP/1.1 that was passed on ended.
+#[derive(Debug)]
+pub(super) enum Passed {
+    /// Answered. So many of the bytes that were read after the head were its body; the next request may follow.
+    Kept(usize),
+    /// Answered or cut, and the connection is over.
+    Closed,
+    /// Answered while the client was still sending.
+    ClosedEarly,
+    /// Not answered.
+    Refused { answer: Answer, is_body_touched: bool },
+}
+
+impl Express {
+    /// Has a back end answer a client of HTTP/1.1.
+    pub(super) async fn pass_on(&self, client: &mut Client, work: Work<'_>, ctx: &mut Ctx) -> Passed {
+        let Work { asked, head, body, output, date, bench } = work;
+        let mut buffers = (std::mem::take(&mut bench.up), std::mem::take(&mut bench.down));
+        let Client { tcp, alarm, read_after, .. } = client;
+        let (from, to) = tcp.split();
+        let mut up = WireUpload { from, body, framing: head.framing, pump: pump(UP_READ_BYTES, &mut buffers.0) };
+        let manner = Manner { is_http_11: head.is_http_11, keeps_alive: head.keeps_alive };
+        let mut down = WireDownload { to, output, date, manner, pump: pump(DOWN_READ_BYTES, &mut buffers.1) };
+        let order = Order { asked, framing: head.framing, bench: &mut *bench, alarm };
+        let carried = self.carry(order, &mut up, &mut down, ctx).await;
+        let (keeps_alive, after) = (down.manner.keeps_alive, std::mem::take(&mut up.pump.read_after));
+        (bench.up, bench.down) = buffers;
+        match carried {
+            Carried::Answered(body_len) => {
+                *read_after = after;
+                match body_len {
+                    Some(len) if keeps_alive => Passed::Kept(len),
+                    Some(_) => Passed::Closed,
+                    None => Passed::ClosedEarly,
+                }
+            }
+            Carried::Cut => Passed::Closed,
+            Carried::Refused { answer, is_body_touched } => Passed::Refused { answer, is_body_touched },
+        }
+    }
+}
+
+fn pump(read_bytes_max: usize, buffers: &mut Buffers) -> Pump<'_> {
+    Pump {
+        rest: Rest::Done,
+        coding: Coding::Plain,
+        max: u64::MAX,
+        read_patience: None,
+        write_patience: None,
+        read_bytes_max,
+        buffers,
+        moved: 0,
+        has_read: false,
+        read_after: Vec::new(),
+    }
+}
+
+/// A body as HTTP/1.1 sends it.
+struct WireUpload<'c> {
+    from: ReadHalf<'c>,
+    /// What was read after the head.
+    body: &'c [u8],
+    framing: Framing,
+    pump: Pump<'c>,
+}
+
+impl Upload for WireUpload<'_> {
+    fn begin(&mut self, max: u64, patience: Duration) {
+        let coding = if self.framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
+        let pump = &mut self.pump;
+        (pump.rest, pump.coding, pump.moved) = (Rest::from(self.framing), coding, 0);
+        (pump.max, pump.read_patience) = (max, Some(patience));
+    }
+
+    async fn run(&mut self, to: &mut WriteHalf<'_>, head: &[u8]) -> Result<usize, Stopped> {
+        self.pump.run(&mut self.from, to, head, self.body).await
+    }
+
+    fn moved(&self) -> u64 {
+        self.pump.moved
+    }
+
+    fn has_read(&self) -> bool {
+        self.pump.has_read
+    }
+}
+
+/// An answer as HTTP/1.1 is sent it.
+struct WireDownload<'c> {
+    to: WriteHalf<'c>,
+    /// The head as it is sent.
+    output: &'c mut Vec<u8>,
+    date: &'c mut DateStamp,
+    manner: Manner,
+    pump: Pump<'c>,
+}
+
+impl Download for WireDownload<'_> {
+    fn begin(&mut self, heard: &Heard<'_>, may_keep: bool) {
+        self.manner.keeps_alive &= may_keep && !heard.head.ends_with_connection(self.manner);
+        let moment = (&mut *self.date, heard.now);
+        heard.head.write(heard.fields, heard.bytes, heard.seal, self.manner, moment, self.output);
+        let pump = &mut self.pump;
+        (pump.rest, pump.coding) = (heard.head.rest.clone(), heard.head.coding(self.manner));
+        pump.write_patience = Some(heard.patience);
+    }
+
+    async fn run(&mut self, from: &mut ReadHalf<'_>, first: &[u8]) -> Result<usize, Stopped> {
+        self.pump.run(from, &mut self.to, self.output, first).await
+    }
+
+    /// Noticed when it is written to.
+    fn poll_gone(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    fn moved(&self) -> u64 {
+        self.pump.moved
+    }
+
+    fn has_read_after(&self) -> bool {
+        !self.pump.read_after.is_empty()
+    }
+}
