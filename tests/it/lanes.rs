@@ -1,8 +1,11 @@
-//! Two lanes, one set of decisions: what the express lane does is what the full lane does.
+//! Several ways through the gateway, one set of decisions: what the express lane does over HTTP/1.1 is what it does
+//! over HTTP/2, and what the full lane does.
 
-use crate::house::{Answer, Gateway, Origin, Wire};
+use bytes::Bytes;
 
-/// The first listener takes the express lane; the second speaks HTTP/1.1 too, and may speak HTTP/2, so it does not.
+use crate::house::{Answer, Gateway, Origin, Streams, Wire};
+
+/// The second listener speaks HTTP/2 as well.
 const SHOP: &str = r#"
 [server]
 listen = ["127.0.0.1:0", { address = "127.0.0.1:0", h2 = true }]
@@ -29,7 +32,9 @@ cache = { enabled = true, size = "16MiB" }
 
 /// What is of one exchange, one moment or one port.
 const OF_ONE: &[&str] = &["date", "x-request-id", "connection", "age"];
-const OF_ONE_SENT: &[&str] = &["x-request-id", "traceparent", "x-amzn-trace-id"];
+const OF_ONE_SENT: &[&str] = &["x-request-id", "traceparent", "x-amzn-trace-id", "expect"];
+/// What frames an answer of HTTP/1.1 only.
+const FRAMING: &[&str] = &["transfer-encoding"];
 
 fn body_of(answer: &Answer) -> String {
     let id = answer.field("x-request-id").unwrap_or_default();
@@ -55,6 +60,11 @@ fn told(gateway: &Gateway, listener: usize, bytes: &[u8], is_head: bool) -> (Tol
     }
     wire.send_if_taken("GET /shop/prod/mock HTTP/1.1\r\nHost: x\r\n\r\n");
     let is_kept = wire.try_read_head().is_ok();
+    (said(&answer), is_kept)
+}
+
+/// What of an answer must be the same whichever way it came.
+fn said(answer: &Answer) -> Told {
     let mut fields = without(&answer.fields, OF_ONE);
     for (name, value) in &mut fields {
         if name == "cache-status" {
@@ -65,7 +75,29 @@ fn told(gateway: &Gateway, listener: usize, bytes: &[u8], is_head: bool) -> (Tol
     if answer.code_or_none().is_some() {
         fields.retain(|(name, _)| name != "content-length");
     }
-    ((answer.status, fields, body_of(&answer)), is_kept)
+    (answer.status, fields, body_of(answer))
+}
+
+/// A request of HTTP/1.1 as HTTP/2 says it: without fields of the connection, and those that it nominates.
+fn as_stream(request: &str) -> (http::Request<()>, Option<Bytes>) {
+    let (head, body) = request.split_once("\r\n\r\n").expect("a head");
+    let mut lines = head.split("\r\n");
+    let mut words = lines.next().unwrap_or_default().split(' ');
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let fields = lines.filter_map(|line| line.split_once(": "));
+    let fields: Vec<_> = fields.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+    let of = |wanted: &str| fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| *value);
+    let uri = format!("http://{}{target}", of("host").expect("a host"));
+    let mut stream = http::Request::builder().method(method).uri(uri);
+    let of_connection = ["host", "connection", "x-mine", "transfer-encoding"];
+    for (name, value) in fields.iter().filter(|(name, _)| !of_connection.contains(&name.as_str())) {
+        stream = stream.header(name, http::HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
+    }
+    let body = match of("transfer-encoding") {
+        Some(_) => Some(Bytes::from_static(b"abcde")),
+        None => of("content-length").map(|_| Bytes::copy_from_slice(body.as_bytes())),
+    };
+    (stream.body(()).expect("a request"), body)
 }
 
 impl Answer {
@@ -149,29 +181,43 @@ fn both_lanes_answer_alike_and_the_back_end_sees_no_difference() {
     let (hit, _) = told(&gateway, 0, cached.as_bytes(), false);
     assert!(hit.1.iter().any(|(name, value)| name == "cache-status" && value.contains("hit")), "{hit:?}");
     assert_eq!(origin.requests(), 1);
+    let streams = Streams::open(gateway.listeners()[1]);
+    let mut number = 0;
     for request in requests() {
         let mut seen_before = origin.requests();
-        let mut seen = || {
+        let mut seen = |own: &str| {
             let seen = (origin.requests() > seen_before).then(|| origin.last());
             seen_before = origin.requests();
             seen.map(|seen| {
-                (
-                    seen.method.clone(),
-                    seen.target.replace("lane-1", "lane-0"),
-                    without(&seen.fields, OF_ONE_SENT),
-                    seen.body,
-                )
+                let fields = without(&seen.fields, OF_ONE_SENT);
+                (seen.method.clone(), seen.target.replace(own, "LANE"), fields, seen.body)
             })
         };
         let is_head = request.starts_with("HEAD");
         // A miss of one lane must not be a hit of the other.
-        let (of_express, of_full) = (request.replace("LANE", "lane-0"), request.replace("LANE", "lane-1"));
-        let (express, is_kept) = told(&gateway, 0, of_express.as_bytes(), is_head);
-        let express = (express, seen());
-        let (full, is_kept_by_full) = told(&gateway, 1, of_full.as_bytes(), is_head);
-        let full = (full, seen());
+        let mut own = || {
+            number += 1;
+            format!("lane-{number}.")
+        };
+        let of_express = own();
+        let (express, is_kept) = told(&gateway, 0, request.replace("LANE", &of_express).as_bytes(), is_head);
+        let express = (express, seen(&of_express));
+
+        // Whoever expects something is served by the full lane.
+        let of_full = own();
+        let expecting = request.replace("LANE", &of_full).replacen("\r\n", "\r\nExpect: 100-continue\r\n", 1);
+        let (full, is_kept_by_full) = told(&gateway, 0, expecting.as_bytes(), is_head);
+        let full = (full, seen(&of_full));
         // The express lane knows the end of a body in chunks that nobody read, and may keep more.
         assert!(is_kept || !is_kept_by_full, "closed for\n{request}");
         assert_eq!(express, full, "\nexpress lane left, full lane right, for\n{request}");
+
+        let of_stream = own();
+        let (head, body) = as_stream(&request.replace("LANE", &of_stream));
+        let answer = streams.exchange(head, body).unwrap_or_else(|e| panic!("{e} for\n{request}"));
+        let streamed = (said(&answer), seen(&of_stream));
+        let ((status, fields, body), seen_by_express) = express;
+        let express = ((status, without(&fields, FRAMING), body), seen_by_express);
+        assert_eq!(express, streamed, "\nHTTP/1.1 left, HTTP/2 right, for\n{request}");
     }
 }

@@ -17,4 +17,5 @@ mod limits;
 mod refusals;
 mod reload;
 mod routing;
+mod streams;
 mod telemetry;

@@ -80,6 +80,19 @@ impl Request {
         self
     }
 
+    /// The same for HTTP/2: head and body.
+    pub fn stream(&self) -> (http::Request<()>, Option<Vec<u8>>) {
+        let uri = format!("http://{}{}", self.host, self.target);
+        let mut head = http::Request::builder().method(self.method.as_str()).uri(uri);
+        for (name, value) in &self.fields {
+            head = head.header(name, value);
+        }
+        if let Some(body) = &self.body {
+            head = head.header("content-length", body.len());
+        }
+        (head.body(()).expect("a request"), self.body.clone())
+    }
+
     pub fn bytes(&self) -> Vec<u8> {
         let mut out = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", self.method, self.target, self.host).into_bytes();
         for (name, value) in &self.fields {
@@ -325,7 +338,7 @@ fn parse_head(head: &[u8]) -> Answer {
     Answer { status, fields: lines.map(field).collect(), body: Vec::new() }
 }
 
-fn check_fields(answer: &Answer) {
+pub fn check_fields(answer: &Answer) {
     for (name, value) in &answer.fields {
         let is_allowed = ALLOWED_FIELDS.contains(&name.as_str()) || name.starts_with("x-origin-");
         assert!(is_allowed, "the answer carries a field that nobody announced: {name}: {value}");

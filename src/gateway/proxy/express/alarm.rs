@@ -51,7 +51,8 @@ pub(super) async fn within<F: Future>(patience: Duration, mut work: Pin<&mut F>)
     .await;
     match at_once {
         Some(done) => Some(done),
-        None => tokio::time::timeout(patience, work).await.ok(),
+        // In a box, as few need it: a timer is large, and makes whatever holds it as wide as a cache line.
+        None => Box::pin(tokio::time::timeout(patience, work)).await.ok(),
     }
 }
 

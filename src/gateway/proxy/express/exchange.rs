@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::ReadHalf;
 
 use super::Express;
-use super::alarm::Alarm;
+use super::alarm::{Alarm, within};
 use super::desk::Bench;
 use super::downstream::{Download, Heard, Upload};
 use super::head::Framing;
@@ -92,8 +92,10 @@ impl Express {
             up.begin(max, ctx.snapshot.limits().body_timeout);
             let to = Endpoint { address, connect_timeout: connect_timeout.min(left), now };
             let is_head = asked.head.method == "HEAD";
-            let attempt = self.attempt(bench, is_head, up, down, ctx, to);
-            let ended = alarm.until(self.instant(now, left), pin!(attempt)).await;
+            let ended = {
+                let attempt = pin!(self.attempt(bench, is_head, up, down, ctx, to));
+                alarm.until(self.instant(now, left), attempt).await
+            };
             ctx.facts.bytes_in = up.moved();
             let broken = match ended {
                 Some(Ok(done)) => return Carried::Answered(done.body_len),
@@ -172,9 +174,10 @@ impl Express {
         let mut upload = pin!(up.run(&mut to_back_end, request));
         let mut uploaded = None;
 
-        let reading = read_head(&mut from_back_end, answer, filled, spans, is_head);
-        let is_gone = |cx: &mut Context<'_>| down.poll_gone(cx);
-        let response = alongside(&mut upload, &mut uploaded, is_gone, pin!(reading)).await?;
+        let response = {
+            let reading = pin!(read_head(&mut from_back_end, answer, filled, spans, is_head));
+            alongside(&mut upload, &mut uploaded, |cx| down.poll_gone(cx), reading).await?
+        };
         let now = self.live.clock().now();
         note_response(response.status, ctx, now);
 
@@ -192,9 +195,9 @@ impl Express {
             ctx.attempt.pick = None;
         }
         let passed = {
-            let passing = async { down.run(&mut from_back_end, first).await.map_err(of_back_end) };
-            // From here on the download itself notices.
-            alongside(&mut upload, &mut uploaded, |_| Poll::Pending, pin!(passing)).await
+            let passing = pin!(async { down.run(&mut from_back_end, first).await.map_err(of_back_end) });
+            // From here on the download itself notices who is gone.
+            alongside(&mut upload, &mut uploaded, |_| Poll::Pending, passing).await
         };
         ctx.facts.bytes_out = down.moved();
         let taken = passed?;
@@ -213,14 +216,14 @@ struct Endpoint {
 }
 
 async fn connect(to: &Endpoint) -> Result<TcpStream, Broken> {
-    match tokio::time::timeout(to.connect_timeout, TcpStream::connect(to.address)).await {
-        Ok(Ok(tcp)) => {
+    match within(to.connect_timeout, pin!(TcpStream::connect(to.address))).await {
+        Some(Ok(tcp)) => {
             // As for clients: the last packet of a request must not wait.
             let _ = tcp.set_nodelay(true);
             Ok(tcp)
         }
-        Ok(Err(error)) => Err(Broken::BackEnd(Failure::Connect, error.to_string().into())),
-        Err(_) => Err(Broken::BackEnd(Failure::ConnectTimedOut, "it did not accept".into())),
+        Some(Err(error)) => Err(Broken::BackEnd(Failure::Connect, error.to_string().into())),
+        None => Err(Broken::BackEnd(Failure::ConnectTimedOut, "it did not accept".into())),
     }
 }
 

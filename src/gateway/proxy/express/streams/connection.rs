@@ -34,6 +34,9 @@ const RESETS_MAX: usize = 64;
 /// A head a little over the limit is refused by us, who can say why; one that is over this by the framer, which reads
 /// no more of it. HPACK counts 32 bytes a field more than we do (RFC 7541 section 4.1).
 const HEAD_SLACK_BYTES: usize = 16 << 10;
+/// Streams make frames and frames make streams: so often before others of the worker have their turn. The runtime
+/// makes a task that does not yield believe that its sockets are not ready.
+const TURNS_MAX: u32 = 4;
 /// How long a goodbye may take to leave, and a client to go after it.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -64,17 +67,22 @@ impl Express {
         let mut streams = FuturesUnordered::new();
         poll_fn(|cx| {
             driver.listen(cx.waker());
-            loop {
+            for _ in 0..TURNS_MAX {
                 while let Some(incoming) = driver.accept() {
-                    streams.push(self.answer_stream(&peer, shutdown, incoming));
+                    streams.push(Box::pin(self.answer_stream(&peer, shutdown, incoming)));
                 }
                 while let Poll::Ready(Some(ended)) = Pin::new(&mut streams).poll_next(cx) {
-                    driver.quiet_until = self.idle_until(ended);
+                    if streams.is_empty() {
+                        driver.quiet_until = self.idle_until(ended);
+                    }
                 }
-                if !driver.has_to_go_on(cx, stop.as_mut()) {
-                    return driver.poll_end(cx, streams.is_empty());
+                if !driver.wants_a_turn() {
+                    break;
                 }
             }
+            driver.heed(stop.as_mut());
+            driver.send(cx);
+            driver.poll_end(cx, streams.is_empty())
         })
         .await;
     }
@@ -156,19 +164,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         }
     }
 
-    /// Sends what this turn has come to. `true`: the framer or the end of the gateway wants another turn.
-    fn has_to_go_on(&mut self, cx: &mut Context<'_>, stop: Pin<&mut impl Future<Output = ()>>) -> bool {
+    /// Whether the framer has something to do: streams have queued frames, or there is something to read.
+    fn wants_a_turn(&self) -> bool {
+        self.phase != Phase::Closed && self.for_framer.0.has_rung()
+    }
+
+    /// Says goodbye when the gateway stops.
+    fn heed(&mut self, stop: Pin<&mut impl Future<Output = ()>>) {
         let (bell, waker) = &self.for_stop;
-        if bell.take() && self.phase == Phase::Open && stop.poll(&mut Context::from_waker(waker)).is_ready() {
+        if self.phase == Phase::Open && bell.take() && stop.poll(&mut Context::from_waker(waker)).is_ready() {
             self.framer.graceful_shutdown();
             self.leave();
         }
-        let framer = &self.for_framer.0;
-        if !framer.has_rung() && matches!(self.outlet.poll_send(cx), Poll::Ready(Err(_))) && self.phase != Phase::Closed
-        {
-            framer.ring();
+    }
+
+    /// Sends what the turns have come to.
+    fn send(&mut self, cx: &mut Context<'_>) {
+        if matches!(self.outlet.poll_send(cx), Poll::Ready(Err(_))) {
+            // It learns that its connection is broken when it flushes.
+            self.for_framer.0.ring();
         }
-        self.phase != Phase::Closed && framer.has_rung()
     }
 
     fn leave(&mut self) {
@@ -194,7 +209,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
                 Phase::Leaving | Phase::Closed => return Poll::Ready(()),
             }
         }
-        if self.for_framer.0.leave() | self.for_stop.0.leave() {
+        let has_rung = (self.for_framer.0.leave(), self.for_stop.0.leave());
+        if has_rung.0 && self.phase != Phase::Closed || has_rung.1 && self.phase == Phase::Open {
             cx.waker().wake_by_ref();
         }
         Poll::Pending

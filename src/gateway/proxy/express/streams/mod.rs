@@ -9,7 +9,8 @@
 //! stream's back end and no other. A client that resets a stream frees its back end. An answer that breaks off is a
 //! reset, never an end. A gateway that stops says so and ends what is in flight.
 //! **Cost**: all streams of a connection live in its task. What they answer in one turn leaves in one write, and a
-//! socket's read brings as many requests as it holds. A stream is one allocation; its buffers are the worker's.
+//! socket's read brings as many requests as it holds. What a stream holds while it waits is in one box; its
+//! buffers are lent by the worker.
 
 mod bell;
 mod connection;

@@ -64,7 +64,8 @@ impl<'s> StreamUpload<'s> {
     }
 
     async fn next(&mut self) -> Result<Bytes, Option<Stopped>> {
-        self.has_read = true;
+        // The first piece alone would be no body to try again with.
+        (self.has_read, self.first) = (true, None);
         let next = poll_fn(|cx| self.body.poll_data(cx));
         let piece = within(self.patience, pin!(next)).await.ok_or(Stopped::ReadTooSlow)?;
         piece.ok_or(None)?.map_err(|error| Some(of_stream(error)))
