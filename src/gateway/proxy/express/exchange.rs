@@ -14,9 +14,8 @@ use super::client::Client;
 use super::desk::{Bench, DateStamp};
 use super::head::{Framing, RequestHead};
 use super::pump::{Coding, Pump, Rest, Stopped};
-use super::reply::{write_line, write_number_line};
 use super::response::{Manner, ResponseHead, read_response};
-use crate::base::{Answer, FieldSpan, Fields, Now, Refusal};
+use crate::base::{Answer, FieldSpan, Fields, Now, Refusal, push_line, push_number_line};
 use crate::gateway::integrate::{Failure, may_retry};
 use crate::gateway::proxy::admission::body_too_large;
 use crate::gateway::proxy::asked::Asked;
@@ -36,7 +35,7 @@ const DOWN_READ_BYTES: usize = 128 << 10;
 /// A request on its way to a back end, and what it is carried with.
 pub(super) struct Work<'w> {
     pub(super) asked: &'w Asked<'w>,
-    pub(super) head: &'w RequestHead,
+    pub(super) head: &'w RequestHead<'w>,
     /// What was read after the head.
     pub(super) body: &'w [u8],
     pub(super) output: &'w mut Vec<u8>,
@@ -353,13 +352,13 @@ fn write_request(work: &mut Work<'_>, ctx: &Ctx) {
             out.extend_from_slice(part.as_bytes());
         }
         outgoing.for_each_field(&["content-length", "transfer-encoding", "expect"], |name, value| {
-            write_line(name.as_bytes(), value, out);
+            push_line(out, name.as_bytes(), value);
         });
     });
     match framing {
         Framing::None => {}
-        Framing::Length(length) => write_number_line(b"content-length", length, out),
-        Framing::Chunked => write_line(b"transfer-encoding", b"chunked", out),
+        Framing::Length(length) => push_number_line(out, b"content-length", length),
+        Framing::Chunked => push_line(out, b"transfer-encoding", b"chunked"),
     }
     out.extend_from_slice(b"\r\n");
 }

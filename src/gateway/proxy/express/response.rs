@@ -5,8 +5,8 @@ use super::chunks::Chunks;
 use super::desk::DateStamp;
 use super::head::read_length;
 use super::pump::{Coding, Rest};
-use super::reply::{write_line, write_number_line, write_status};
-use crate::base::{FieldSpan, Fields, Now};
+
+use crate::base::{FieldSpan, Fields, Now, push_line, push_number_line, push_status_line};
 use crate::gateway::respond::Seal;
 use crate::gateway::transform;
 
@@ -145,22 +145,22 @@ impl ResponseHead {
         out: &mut Vec<u8>,
     ) {
         out.clear();
-        write_status(self.status, bytes.get(self.reason.clone()), out);
+        push_status_line(out, self.status, bytes.get(self.reason.clone()));
         transform::for_each_clean_field(fields, |name, value| {
             let is_ours = name.eq_ignore_ascii_case("content-length") || name.eq_ignore_ascii_case("date");
             if !is_ours && !seal.replaces(name) {
-                write_line(name.as_bytes(), value, out);
+                push_line(out, name.as_bytes(), value);
             }
         });
         match (self.coding(manner), self.length) {
-            (Coding::Chunked, _) => write_line(b"transfer-encoding", b"chunked", out),
+            (Coding::Chunked, _) => push_line(out, b"transfer-encoding", b"chunked"),
             (Coding::Plain, Some(length)) if !matches!(self.rest, Rest::Chunked(_)) && self.status != 204 => {
-                write_number_line(b"content-length", length, out);
+                push_number_line(out, b"content-length", length);
             }
             _ => {}
         }
-        write_line(b"date", date.at(now).as_bytes(), out);
-        seal.write(out);
+        push_line(out, b"date", date.at(now).as_bytes());
+        seal.fields(out);
         manner.write(out);
         out.extend_from_slice(b"\r\n");
     }
@@ -171,8 +171,8 @@ impl Manner {
     pub(super) fn write(self, out: &mut Vec<u8>) {
         match (self.is_http_11, self.keeps_alive) {
             (true, true) | (false, false) => {}
-            (true, false) => write_line(b"connection", b"close", out),
-            (false, true) => write_line(b"connection", b"keep-alive", out),
+            (true, false) => push_line(out, b"connection", b"close"),
+            (false, true) => push_line(out, b"connection", b"keep-alive"),
         }
     }
 }
