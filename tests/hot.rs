@@ -16,9 +16,10 @@ use tollgate::base::{Answer, Clock, Fields, Head, RequestId, Scheme, Variant, ca
 use tollgate::config::{self, ErrorStyle};
 use tollgate::gateway::cache::Lookup;
 use tollgate::gateway::integrate::{Pools, Target};
+use tollgate::gateway::respond::Refused;
 use tollgate::gateway::snapshot::{Live, Plan, Snapshot, Stage};
 use tollgate::gateway::transform::Context;
-use tollgate::gateway::{authorize, respond, throttle};
+use tollgate::gateway::{authorize, throttle};
 use tollgate::store::Store;
 use tollgate::telemetry::{Telemetry, Trace};
 
@@ -36,10 +37,8 @@ const OUTGOING: Cost = Cost(3, 501);
 /// Pingora's head. Its `append_header` copies every name that RFC 9110 does not know twice.
 const BUILT: Cost = Cost(19, 2844);
 const CACHE_HIT: Cost = NOTHING;
-/// The document, and the values of the fields that say more.
-const REFUSED_STANDARD: Cost = Cost(8, 464);
-/// The status, the body and the values of the fields are all static.
-const REFUSED_AWS: Cost = NOTHING;
+/// Written into a buffer that is there already.
+const REFUSED: Cost = NOTHING;
 
 const CONFIGURATION: &str = r#"
 [telemetry]
@@ -159,6 +158,7 @@ fn an_admitted_request_with_a_key_allocates_only_what_it_sends() {
     });
     let Target::Http(http) = &plan.target else { panic!("an HTTP integration") };
     let (id, trace) = (RequestId::generate(now.unix_ms, 7), Trace::from_head(&head, now));
+    let (traceparent, amzn_trace) = (trace.traceparent(), trace.amzn());
     let context = Context {
         request_id: id.as_str(),
         api: &stage.name().api,
@@ -167,9 +167,9 @@ fn an_admitted_request_with_a_key_allocates_only_what_it_sends() {
         path: head.path,
         key: caller.key().map(|key| &**key.name()),
         authority: "127.0.0.1:8080",
-        traceparent: trace.traceparent(),
+        traceparent: traceparent.as_str(),
         is_trace_continued: trace.keeps_tracestate(),
-        amzn_trace: trace.amzn(),
+        amzn_trace: amzn_trace.as_str(),
     };
     let outgoing = check("outgoing", OUTGOING, || http.shape().outgoing(&head, &params, &context));
     let built = check("build", BUILT, || outgoing.build(&[]).unwrap());
@@ -187,28 +187,32 @@ fn a_cache_hit_allocates_nothing() {
     let (_, plan, params) = route(&snapshot, &head);
     let cache = plan.cache.as_ref().unwrap();
     let ask = || cache.ask(&head, |at| params.get(at).copied(), false).unwrap().unwrap();
-    block_on(async {
-        let Lookup::Lead(mut leader) = cache.lookup(&ask(), now).await else { panic!("nothing is stored yet") };
-        leader.head(StatusCode::OK, &HeaderMap::new(), now).await;
-        leader.chunk(Bytes::from_static(b"books"), now).await.unwrap();
-        leader.complete(now).await;
-    });
-    let found = check("cache hit", CACHE_HIT, || cache.lookup(&ask(), now).now_or_never().expect("at once"));
+    let Lookup::Lead(mut leader) = cache.lookup(&ask(), now) else { panic!("nothing is stored yet") };
+    leader.head(StatusCode::OK, &HeaderMap::new(), now);
+    leader.chunk(Bytes::from_static(b"books"), now).unwrap();
+    leader.complete(now);
+    let found = check("cache hit", CACHE_HIT, || cache.lookup(&ask(), now));
     assert!(matches!(found, Lookup::Hit(entry) if &entry.body[..] == b"books"));
 }
 
 #[test]
-fn a_refusal_allocates_its_document_and_its_fields() {
+fn a_refusal_allocates_nothing() {
     let live = live();
     let snapshot = live.snapshot();
     let fields = fields("bob-hot-key-of-40-characters-0123456789a");
     let head = head("/shop/prod/orders/7", None, &fields);
     let answer = refused(&live, &snapshot, &head);
     let id = RequestId::generate(0, 0);
-    let standard = check("standard", REFUSED_STANDARD, || respond::refuse(&answer, ErrorStyle::Standard, &id));
-    assert_eq!(standard.status, 429);
-    let aws = check("aws", REFUSED_AWS, || respond::refuse(&answer, ErrorStyle::Aws, &id));
-    assert_eq!(aws.status, 429);
+    let mut out = Vec::with_capacity(1024);
+    for (name, style) in [("standard", ErrorStyle::Standard), ("aws", ErrorStyle::Aws)] {
+        check(name, REFUSED, || {
+            out.clear();
+            let refused = Refused { answer: &answer, style, request_id: &id };
+            refused.fields(&mut out);
+            refused.body(&mut out);
+            assert_eq!(refused.status(), 429);
+        });
+    }
 }
 
 /// The answer to the second request of a key that may send one.

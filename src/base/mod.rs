@@ -11,6 +11,7 @@ mod refusal;
 mod request_id;
 mod text;
 pub mod units;
+mod wire;
 
 pub use clock::{Clock, Now};
 pub use head::{FieldSpan, Fields, Head, Scheme};
@@ -19,4 +20,5 @@ pub use nearest::nearest;
 pub use path::{PathFault, canonical_path};
 pub use refusal::{Answer, Blame, LogDetail, RateFacts, Refusal};
 pub use request_id::RequestId;
-pub use text::{hex, push_escaped, push_number};
+pub use text::{Ascii, hex, push_escaped, push_number};
+pub use wire::{push_line, push_number_line, push_status_line};

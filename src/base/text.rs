@@ -1,6 +1,9 @@
 /// Appends `value` as the inside of a JSON string: quotes, backslashes and control characters escaped, bytes that
 /// are no UTF-8 replaced. So a client can neither end the string nor begin a line of its own.
 pub fn push_escaped(out: &mut Vec<u8>, value: &[u8]) {
+    if value.iter().all(|byte| IS_PLAIN[usize::from(*byte)]) {
+        return out.extend_from_slice(value);
+    }
     for chunk in value.utf8_chunks() {
         push_escaped_text(out, chunk.valid());
         if !chunk.invalid().is_empty() {
@@ -8,6 +11,17 @@ pub fn push_escaped(out: &mut Vec<u8>, value: &[u8]) {
         }
     }
 }
+
+/// Whether a byte stands for itself, whatever is beside it: what nearly every value is made of.
+const IS_PLAIN: [bool; 256] = {
+    let mut is_plain = [false; 256];
+    let mut byte = 0;
+    while byte < 0x80 {
+        is_plain[byte] = !needs_escape(byte as u8);
+        byte += 1;
+    }
+    is_plain
+};
 
 fn push_escaped_text(out: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
@@ -19,7 +33,7 @@ fn push_escaped_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(rest);
 }
 
-fn needs_escape(byte: u8) -> bool {
+const fn needs_escape(byte: u8) -> bool {
     byte < b' ' || byte == b'"' || byte == b'\\' || byte == 0x7f
 }
 
@@ -38,30 +52,62 @@ fn push_escape(out: &mut Vec<u8>, byte: u8) {
 }
 
 /// Appends a number in decimal digits.
-pub fn push_number(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
+pub fn push_number(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// The lowest `N` hexadecimal digits of `number`, `N` at most 32. Byte by byte, which spares a shift of 128 bits for
-/// each digit.
+/// The lowest `N` hexadecimal digits of `number`, `N` even and at most 32. Two digits at a time, from a table.
 pub fn hex<const N: usize>(number: u128) -> [u8; N] {
-    const DIGITS: usize = 2 * size_of::<u128>();
     let bytes = number.to_be_bytes();
-    std::array::from_fn(|at| {
-        let at = DIGITS - N + at;
-        let byte = bytes[at / 2];
-        b"0123456789abcdef"[usize::from(if at.is_multiple_of(2) { byte >> 4 } else { byte & 0xf })]
-    })
+    let mut digits = [0; N];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(&bytes[bytes.len() - N / 2..]) {
+        pair.copy_from_slice(&HEX_PAIRS[usize::from(*byte)]);
+    }
+    digits
+}
+
+/// The two digits of every byte.
+const HEX_PAIRS: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < pairs.len() {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 0xf]];
+        byte += 1;
+    }
+    pairs
+};
+
+/// A text of at most `N` ASCII characters, held inline.
+#[derive(Clone, Copy)]
+pub struct Ascii<const N: usize> {
+    text: [u8; N],
+    len: u8,
+}
+
+impl<const N: usize> Ascii<N> {
+    /// What of `parts`, one behind the other, fits and is ASCII.
+    pub fn of(parts: &[&[u8]]) -> Ascii<N> {
+        let mut ascii = Ascii { text: [0; N], len: 0 };
+        for part in parts.iter().filter(|part| part.is_ascii()) {
+            let start = usize::from(ascii.len);
+            let end = start + part.len();
+            if end <= N.min(u8::MAX.into()) {
+                ascii.text[start..end].copy_from_slice(part);
+                ascii.len = end as u8;
+            }
+        }
+        ascii
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.text[..usize::from(self.len)]
+    }
+
+    pub fn as_str(&self) -> &str {
+        // Only ASCII gets in.
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
@@ -74,6 +120,13 @@ mod tests {
             let mut out = Vec::new();
             push_number(&mut out, number);
             proptest::prop_assert_eq!(String::from_utf8_lossy(&out), number.to_string());
+        }
+
+        #[test]
+        fn hexadecimal_digits_are_the_lowest_ones(number: u128) {
+            let (all, last) = (hex::<32>(number), hex::<2>(number));
+            proptest::prop_assert_eq!(String::from_utf8_lossy(&all), format!("{number:032x}"));
+            proptest::prop_assert_eq!(String::from_utf8_lossy(&last), format!("{:02x}", number & 0xff));
         }
 
         #[test]

@@ -328,10 +328,10 @@ fn streams_in_flight_are_answered_before_the_gateway_stops() {
     eventually("the back end is asked", || origin.heads() == 1);
     let stopped = thread::scope(|scope| {
         let stopping = scope.spawn(|| gateway.terminate());
-        assert!(idle.is_closed_in_peace());
+        assert!(idle.ends_in_peace());
         gate.open();
         assert_eq!(busy.finish(started.answer).unwrap().expect(200).text(), "in time");
-        assert!(busy.is_closed_in_peace());
+        assert!(busy.ends_in_peace());
         stopping.join().unwrap()
     });
     assert!(stopped.success(), "{stopped}");
@@ -342,7 +342,7 @@ fn an_idle_connection_is_told_goodbye() {
     let gateway = front_with("idle_timeout = \"300ms\"", "20s", &Origin::mirror());
     let streams = Streams::open(gateway.http());
     streams.ask(&get("/front/prod/pass/a")).expect(200);
-    assert!(streams.is_closed_in_peace());
+    assert!(streams.ends_in_peace());
 }
 
 #[test]

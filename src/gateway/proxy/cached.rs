@@ -73,7 +73,7 @@ impl Conductor {
     }
 
     async fn answer_cached(&self, session: &mut Session, ctx: &mut Ctx, cache: &cache::Plan) -> Result<bool> {
-        let (ask, mut found) = match self.find(session, ctx, cache).await {
+        let (ask, mut found) = match self.find(session, ctx, cache) {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(false),
             Err(answer) => return self.refuse(session, ctx, answer).await,
@@ -92,7 +92,7 @@ impl Conductor {
             let mut follower = follower;
             found = match self.write_along(session, ctx, &mut follower).await {
                 Written::Whole => return Ok(true),
-                Written::Failed => follower.retry(self.live.clock().now()).await,
+                Written::Failed => follower.retry(self.live.clock().now()),
                 Written::Nothing => Lookup::Alone,
                 Written::Part | Written::Cut => return cut(),
             };
@@ -100,17 +100,19 @@ impl Conductor {
     }
 
     /// What another lane found already, or what the cache says now.
-    async fn find(
+    fn find(
         &self,
         session: &Session,
         ctx: &mut Ctx,
         cache: &cache::Plan,
     ) -> std::result::Result<Option<(Ask, Lookup)>, Answer> {
         if let Some(found) = ctx.found.take() {
-            return Ok(Some(found));
+            return Ok(Some(*found));
         }
         let canonical = ctx.canonical.clone();
-        look_up(&Asked::of_session(session, &canonical).head, ctx, cache).await
+        let found = look_up(&Asked::of_session(session, &canonical).head, ctx, cache)?;
+        note_lookup(&found, ctx);
+        Ok(found)
     }
 
     async fn reply_stored(&self, session: &mut Session, ctx: &mut Ctx, entry: &Entry) -> Result<bool> {
@@ -177,19 +179,19 @@ impl Conductor {
         };
         transform::clean_response(&mut exchange.head);
         let status = exchange.head.status;
-        if leader.head(status, &exchange.head.headers, clock.now()).await == Sharing::NotShared {
+        if leader.head(status, &exchange.head.headers, clock.now()) == Sharing::NotShared {
             return Fetched::Rest(exchange, None);
         }
         loop {
             match exchange.chunk().await {
                 Ok(Some(piece)) => {
-                    if leader.chunk(piece.clone(), clock.now()).await.is_err() {
+                    if leader.chunk(piece.clone(), clock.now()).is_err() {
                         return Fetched::Rest(exchange, Some(piece));
                     }
                 }
                 Ok(None) => {
                     exchange.finish().await;
-                    leader.complete(clock.now()).await;
+                    leader.complete(clock.now());
                     return Fetched::Shared;
                 }
                 Err(answer) => return Fetched::Refused(answer),
@@ -262,24 +264,24 @@ impl Conductor {
     }
 }
 
-/// Asks the cache about an admitted request, and notes what it is told; `None`: the request bypasses it.
-pub(super) async fn look_up(
-    head: &Head<'_>,
-    ctx: &mut Ctx,
-    cache: &cache::Plan,
-) -> Result<Option<(Ask, Lookup)>, Answer> {
+/// Asks the cache about an admitted request; `None`: the request bypasses it.
+pub(super) fn look_up(head: &Head<'_>, ctx: &Ctx, cache: &cache::Plan) -> Result<Option<(Ask, Lookup)>, Answer> {
     let may_invalidate = ctx.admitted.as_ref().is_some_and(|admitted| admitted.ticket.may_invalidate_cache());
     let asked = {
         let params = ctx.params(head.path);
         cache.ask(head, |at| params.get(at).copied(), may_invalidate)?
     };
-    let Some(ask) = asked else {
-        note(ctx, Outcome::Bypass);
-        return Ok(None);
-    };
-    ctx.is_warned = ask.is_warned();
-    let found = cache.lookup(&ask, ctx.facts.started).await;
+    let Some(ask) = asked else { return Ok(None) };
+    let found = cache.lookup(&ask, ctx.facts.started);
     Ok(Some((ask, found)))
+}
+
+/// Notes what the cache said.
+pub(super) fn note_lookup(found: &Option<(Ask, Lookup)>, ctx: &mut Ctx) {
+    match found {
+        None => note(ctx, Outcome::Bypass),
+        Some((ask, _)) => ctx.is_warned = ask.is_warned(),
+    }
 }
 
 /// Reads a body that the fetch needs as a whole; `None` if the request has none.

@@ -93,7 +93,7 @@ impl ProxyHttp for Conductor {
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
         // Of a stream of HTTP/2; the context of a connection is for HTTP/1.1 only.
         if let Some(handed) = express::Handed::take(session.req_header()) {
-            *ctx = handed;
+            *ctx = *handed;
         }
         arrival::set_deadlines(session, ctx);
         Ok(())

@@ -27,6 +27,7 @@ pub(super) fn write_request(session: &Session, head: &mut RequestHeader, ctx: &m
 pub(super) fn with_outgoing<R>(asked: &Asked<'_>, ctx: &Ctx, use_it: impl FnOnce(&Outgoing<'_>) -> R) -> Option<R> {
     let (stage, plan, http) = (ctx.stage()?, ctx.plan()?, http_of(ctx)?);
     let path = asked.head.path;
+    let (traceparent, amzn_trace) = (ctx.facts.trace.traceparent(), ctx.facts.trace.amzn());
     let context = Context {
         request_id: ctx.facts.request_id.as_str(),
         api: &stage.name().api,
@@ -35,9 +36,9 @@ pub(super) fn with_outgoing<R>(asked: &Asked<'_>, ctx: &Ctx, use_it: impl FnOnce
         path,
         key: ctx.place.key.as_ref().map(|key| &**key.name()),
         authority: asked.authority,
-        traceparent: ctx.facts.trace.traceparent(),
+        traceparent: traceparent.as_str(),
         is_trace_continued: ctx.facts.trace.keeps_tracestate(),
-        amzn_trace: ctx.facts.trace.amzn(),
+        amzn_trace: amzn_trace.as_str(),
     };
     let params = ctx.params(path);
     Some(use_it(&http.shape().outgoing(&asked.head, &params, &context)))

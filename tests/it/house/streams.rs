@@ -118,7 +118,7 @@ impl Streams {
     }
 
     /// Whether the gateway says goodbye without an error and closes.
-    pub fn is_closed_in_peace(mut self) -> bool {
+    pub fn ends_in_peace(mut self) -> bool {
         drop(self.requests);
         let ended = self.runtime.block_on(async { tokio::time::timeout(DEADLINE, &mut self.connection).await });
         matches!(ended, Ok(Ok(Ok(()))))

@@ -71,7 +71,7 @@ pub(super) struct Heard<'h> {
 /// A request of HTTP/1.1, and what it is carried with.
 pub(super) struct Work<'w> {
     pub(super) asked: &'w Asked<'w>,
-    pub(super) head: &'w RequestHead,
+    pub(super) head: &'w RequestHead<'w>,
     /// What was read after the head.
     pub(super) body: &'w [u8],
     pub(super) output: &'w mut Vec<u8>,

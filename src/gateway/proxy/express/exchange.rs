@@ -15,9 +15,8 @@ use super::desk::Bench;
 use super::downstream::{Download, Heard, Upload};
 use super::head::Framing;
 use super::pump::{Rest, Stopped};
-use super::reply::{write_line, write_number_line};
 use super::response::{ResponseHead, read_response};
-use crate::base::{Answer, FieldSpan, Fields, Now, Refusal};
+use crate::base::{Answer, FieldSpan, Fields, Now, Refusal, push_line, push_number_line};
 use crate::gateway::integrate::{Failure, may_retry};
 use crate::gateway::proxy::admission::body_too_large;
 use crate::gateway::proxy::asked::Asked;
@@ -322,13 +321,13 @@ fn write_request(asked: &Asked<'_>, framing: Framing, out: &mut Vec<u8>, ctx: &C
             out.extend_from_slice(part.as_bytes());
         }
         outgoing.for_each_field(&["content-length", "transfer-encoding", "expect"], |name, value| {
-            write_line(name.as_bytes(), value, out);
+            push_line(out, name.as_bytes(), value);
         });
     });
     match framing {
         Framing::None => {}
-        Framing::Length(length) => write_number_line(b"content-length", length, out),
-        Framing::Chunked => write_line(b"transfer-encoding", b"chunked", out),
+        Framing::Length(length) => push_number_line(out, b"content-length", length),
+        Framing::Chunked => push_line(out, b"transfer-encoding", b"chunked"),
     }
     out.extend_from_slice(b"\r\n");
 }

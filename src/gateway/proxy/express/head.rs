@@ -1,6 +1,5 @@
 use std::mem::MaybeUninit;
 use std::net::IpAddr;
-use std::ops::Range;
 
 use crate::base::{FieldSpan, Fields, Head, Scheme};
 use crate::gateway::proxy::asked::{Asked, HeadSize};
@@ -9,17 +8,18 @@ use crate::gateway::snapshot::host_of;
 /// More fields than any honest request has.
 const FIELDS_MAX: usize = 256;
 
+const LINE_END: &str = "a line does not end in a carriage return and a line feed";
+
 /// A request's head as it stands in the bytes that were read, once it is known to be whole and unambiguous.
 ///
 /// What is refused here is what two readers could understand differently (RFC 9112 sections 2.2, 3.2, 5.1, 5.2 and
 /// 6.3, RFC 9110 section 7.2): the gateway and a back end must never disagree about where a request ends.
-#[derive(Clone, Debug)]
-pub(super) struct RequestHead {
-    method: Range<usize>,
-    target_len: usize,
-    path: Range<usize>,
-    query: Option<Range<usize>>,
-    authority: Range<usize>,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RequestHead<'b> {
+    method: &'b str,
+    target: Target<'b>,
+    /// Host and port as the client asked for them.
+    authority: &'b str,
     pub(super) is_http_11: bool,
     pub(super) framing: Framing,
     /// In bytes: where the body begins.
@@ -52,23 +52,29 @@ impl From<&'static str> for HeadFault {
 }
 
 /// Reads a head from the start of `bytes`; `None`: it is not whole yet.
-pub(super) fn read_request(bytes: &[u8], spans: &mut Vec<FieldSpan>) -> Result<Option<RequestHead>, HeadFault> {
+pub(super) fn read_request<'b>(
+    bytes: &'b [u8],
+    spans: &mut Vec<FieldSpan>,
+) -> Result<Option<RequestHead<'b>>, HeadFault> {
     let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut request = httparse::Request::new(&mut []);
     let status = request.parse_with_uninit_headers(bytes, &mut fields).map_err(fault_of)?;
     let httparse::Status::Complete(len) = status else {
         return check_line_ends(bytes).map(|()| None);
     };
-    check_line_ends(&bytes[..len])?;
     let (Some(method), Some(target), Some(version)) = (request.method, request.path, request.version) else {
         return Err("the request line is not whole".into());
     };
     spans.clear();
     let mut seen = Seen::default();
     for field in request.headers.iter() {
-        spans.push(FieldSpan::of(bytes, field.name.as_bytes(), field.value));
+        let span = FieldSpan::of(bytes, field.name.as_bytes(), field.value);
+        check_line_end(&bytes[..span.start()])?;
         seen.note(field)?;
+        spans.push(span);
     }
+    check_line_end(&bytes[..len - 2])?;
+    check_line_end(&bytes[..len])?;
     let is_http_11 = version == 1;
     let target = Target::split(target)?;
     let authority = seen.authority(target.authority, is_http_11)?;
@@ -76,11 +82,9 @@ pub(super) fn read_request(bytes: &[u8], spans: &mut Vec<FieldSpan>) -> Result<O
         return Err("this gateway is no tunnel".into());
     }
     Ok(Some(RequestHead {
-        method: place(bytes, method),
-        target_len: target.len,
-        path: place(bytes, target.path),
-        query: target.query.map(|query| place(bytes, query)),
-        authority: place(bytes, authority),
+        method,
+        target,
+        authority,
         is_http_11,
         framing: seen.framing(is_http_11)?,
         len,
@@ -90,31 +94,25 @@ pub(super) fn read_request(bytes: &[u8], spans: &mut Vec<FieldSpan>) -> Result<O
     }))
 }
 
-impl RequestHead {
+impl<'b> RequestHead<'b> {
     /// The request as the phases see it, with its path as it was sent. `bytes` and `spans` are what it was read from and
     /// into.
-    pub(super) fn asked<'a>(&self, bytes: &'a [u8], spans: &'a [FieldSpan], client: IpAddr) -> Asked<'a> {
-        let authority = text(bytes, &self.authority);
+    pub(super) fn asked(&self, bytes: &'b [u8], spans: &'b [FieldSpan], client: IpAddr) -> Asked<'b> {
         let head = Head {
-            method: text(bytes, &self.method),
-            host: host_of(authority),
-            path: self.sent_path(bytes),
-            query: self.query.as_ref().map(|query| text(bytes, query)),
+            method: self.method,
+            host: host_of(self.authority),
+            path: self.target.path,
+            query: self.target.query,
             fields: Fields::Wire { bytes, spans },
             client,
             scheme: Scheme::Http,
         };
-        Asked { head, authority, protocol: if self.is_http_11 { "HTTP/1.1" } else { "HTTP/1.0" } }
+        Asked { head, authority: self.authority, protocol: if self.is_http_11 { "HTTP/1.1" } else { "HTTP/1.0" } }
     }
 
-    /// An absolute target may end after its authority.
-    fn sent_path<'b>(&self, bytes: &'b [u8]) -> &'b str {
-        if self.path.is_empty() { "/" } else { text(bytes, &self.path) }
-    }
-
-    pub(super) fn size(&self, bytes: &[u8], spans: &[FieldSpan]) -> HeadSize {
-        let fields = spans.iter().map(|span| (span.name(bytes), span.value(bytes)));
-        HeadSize::new(text(bytes, &self.method), self.target_len, fields)
+    /// Known from where the head and its first field begin, so no field is looked at.
+    pub(super) fn size(&self) -> HeadSize {
+        HeadSize::of_wire(self.method, self.target.len, self.len)
     }
 }
 
@@ -124,16 +122,21 @@ fn fault_of(error: httparse::Error) -> HeadFault {
         httparse::Error::HeaderValue => "a field's value holds a control character".into(),
         httparse::Error::TooManyHeaders => HeadFault::TooManyFields,
         httparse::Error::Version => "the request is not HTTP/1.1 or HTTP/1.0".into(),
-        httparse::Error::NewLine => "a line does not end in a carriage return and a line feed".into(),
+        httparse::Error::NewLine => LINE_END.into(),
         _ => "the request line is not HTTP".into(),
     }
+}
+
+/// The line before a field ends in CR LF.
+fn check_line_end(before: &[u8]) -> Result<(), HeadFault> {
+    if before.ends_with(b"\r\n") { Ok(()) } else { Err(LINE_END.into()) }
 }
 
 /// Every line ends in CR LF. A lone LF is a line's end to some readers and none to others.
 fn check_line_ends(head: &[u8]) -> Result<(), HeadFault> {
     let is_lone = |at: usize| at == 0 || head[at - 1] != b'\r';
     match memchr::memchr_iter(b'\n', head).any(is_lone) {
-        true => Err("a line does not end in a carriage return and a line feed".into()),
+        true => Err(LINE_END.into()),
         false => Ok(()),
     }
 }
@@ -141,7 +144,7 @@ fn check_line_ends(head: &[u8]) -> Result<(), HeadFault> {
 /// What the fields say about the connection and the body.
 #[derive(Default)]
 struct Seen<'b> {
-    host: Option<&'b [u8]>,
+    host: Option<&'b str>,
     length: Option<u64>,
     is_chunked: bool,
     says_close: bool,
@@ -167,12 +170,11 @@ impl<'b> Seen<'b> {
     }
 
     fn note_host(&mut self, value: &'b [u8]) -> Result<(), HeadFault> {
-        if self.host.replace(value).is_some() {
-            return Err("the request has two Host fields".into());
-        }
-        match !value.is_empty() && value.iter().all(|byte| is_of_authority(*byte)) {
-            true => Ok(()),
-            false => Err("the Host field is not a host and a port".into()),
+        let is_authority = !value.is_empty() && value.iter().all(|byte| is_of_authority(*byte));
+        let host = std::str::from_utf8(value).ok().filter(|_| is_authority);
+        match self.host.replace(host.ok_or("the Host field is not a host and a port")?) {
+            Some(_) => Err("the request has two Host fields".into()),
+            None => Ok(()),
         }
     }
 
@@ -211,8 +213,7 @@ impl<'b> Seen<'b> {
 
     /// Host and port that the request is for. RFC 9112 section 3.2.2: a target in absolute form must say the same.
     fn authority(&self, of_target: Option<&'b str>, is_http_11: bool) -> Result<&'b str, HeadFault> {
-        let host = self.host.map(|host| std::str::from_utf8(host).unwrap_or_default());
-        match (host, of_target) {
+        match (self.host, of_target) {
             (None, _) if is_http_11 => Err("the request has no Host field".into()),
             (Some(host), Some(target)) if !host.eq_ignore_ascii_case(target) => {
                 Err("the Host field and the request target contradict each other".into())
@@ -223,9 +224,25 @@ impl<'b> Seen<'b> {
 }
 
 /// RFC 3986 section 3.2.2, without the comma, which is where a joined list shows.
-pub(super) fn is_of_authority(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(&byte)
+pub(super) const fn is_of_authority(byte: u8) -> bool {
+    AUTHORITY[byte as usize]
 }
+
+const AUTHORITY: [bool; 256] = {
+    let mut of_authority = [false; 256];
+    let mut byte = 0;
+    while byte < of_authority.len() {
+        of_authority[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b"-._~%!$&'()*+;=:[]";
+    let mut at = 0;
+    while at < others.len() {
+        of_authority[others[at] as usize] = true;
+        at += 1;
+    }
+    of_authority
+};
 
 /// RFC 9110 section 8.6: digits and nothing else.
 pub(super) fn read_length(value: &[u8]) -> Option<u64> {
@@ -234,6 +251,7 @@ pub(super) fn read_length(value: &[u8]) -> Option<u64> {
 }
 
 /// The parts of a request target.
+#[derive(Clone, Copy, Debug)]
 struct Target<'b> {
     len: usize,
     authority: Option<&'b str>,
@@ -243,14 +261,19 @@ struct Target<'b> {
 
 impl<'b> Target<'b> {
     fn split(target: &'b str) -> Result<Target<'b>, HeadFault> {
-        if target.contains('#') {
+        if memchr::memchr(b'#', target.as_bytes()).is_some() {
             return Err("the request target holds a fragment".into());
         }
         let (authority, rest) = match target.as_bytes().first() {
             Some(b'/' | b'*') => (None, target),
             _ => Target::absolute(target)?,
         };
-        let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
+        let (path, query) = match memchr::memchr(b'?', rest.as_bytes()) {
+            Some(at) => (&rest[..at], Some(&rest[at + 1..])),
+            None => (rest, None),
+        };
+        // An absolute target may end after its authority.
+        let path = if path.is_empty() { "/" } else { path };
         Ok(Target { len: target.len(), authority, path, query })
     }
 
@@ -266,17 +289,6 @@ impl<'b> Target<'b> {
             false => Err("the request target's authority is not a host and a port".into()),
         }
     }
-}
-
-/// Where `part`, a slice of `bytes`, stands in it; nowhere for text that is not of it.
-fn place(bytes: &[u8], part: &str) -> Range<usize> {
-    let start = (part.as_ptr() as usize).wrapping_sub(bytes.as_ptr() as usize);
-    if start > bytes.len() { 0..0 } else { start..start + part.len() }
-}
-
-/// The text at `range`. httparse has seen that it is text.
-fn text<'b>(bytes: &'b [u8], range: &Range<usize>) -> &'b str {
-    bytes.get(range.clone()).and_then(|part| std::str::from_utf8(part).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -67,12 +67,45 @@ impl Express {
         Express { live, full, desks: Desks::default(), kits: Kits::default(), upstreams: Upstreams::default(), epoch }
     }
 
-    /// Closes connections to back ends that nobody used for long. To be called now and then.
+    /// Closes connections to back ends that nobody used for long, and lets go of snapshots that are no longer served. To
+    /// be called now and then.
     pub fn tend(&self) {
+        self.desks.tend(&self.live);
+        self.kits.tend(&self.live);
         self.upstreams.forget_old(self.live.clock().now());
     }
 
     fn instant(&self, now: Now, after: Duration) -> Instant {
         self.epoch.1 + now.since(self.epoch.0) + after
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use pingora_core::server::ShutdownWatch;
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    fn bytes_of<'a, F>(_: impl Fn(&'a Express, TcpStream, SocketAddr, &'a ShutdownWatch) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_connection_takes_few_kilobytes() {
+        let bytes = bytes_of(|express, tcp, peer, shutdown| express.converse(tcp, peer, shutdown));
+        assert!(bytes <= 2560, "{bytes}");
+        let bytes = bytes_of(|express, tcp, peer, shutdown| express.converse_either(tcp, peer, shutdown));
+        assert!(bytes <= 3072, "{bytes}");
+    }
+
+    #[test]
+    fn a_connection_of_streams_holds_its_framer_and_little_more() {
+        let bytes = bytes_of(|express, tcp, peer, shutdown| {
+            express.converse_streams(tcp, Vec::new(), Peer::new(peer, None), shutdown)
+        });
+        assert!(bytes <= 4096, "{bytes}");
     }
 }

@@ -5,8 +5,8 @@ use super::chunks::Chunks;
 use super::desk::DateStamp;
 use super::head::read_length;
 use super::pump::{Coding, Rest};
-use super::reply::{write_line, write_number_line, write_status};
-use crate::base::{FieldSpan, Fields, Now};
+
+use crate::base::{FieldSpan, Fields, Now, push_line, push_number_line, push_status_line};
 use crate::gateway::respond::Seal;
 use crate::gateway::transform;
 
@@ -161,15 +161,15 @@ impl ResponseHead {
         out: &mut Vec<u8>,
     ) {
         out.clear();
-        write_status(self.status, bytes.get(self.reason.clone()), out);
-        ResponseHead::for_each_kept_field(fields, seal, |name, value| write_line(name.as_bytes(), value, out));
+        push_status_line(out, self.status, bytes.get(self.reason.clone()));
+        ResponseHead::for_each_kept_field(fields, seal, |name, value| push_line(out, name.as_bytes(), value));
         match (self.coding(manner), self.announced_length()) {
-            (Coding::Chunked, _) => write_line(b"transfer-encoding", b"chunked", out),
-            (Coding::Plain, Some(length)) => write_number_line(b"content-length", length, out),
+            (Coding::Chunked, _) => push_line(out, b"transfer-encoding", b"chunked"),
+            (Coding::Plain, Some(length)) => push_number_line(out, b"content-length", length),
             (Coding::Plain, None) => {}
         }
-        write_line(b"date", date.at(now).as_bytes(), out);
-        seal.write(out);
+        out.extend_from_slice(date.line(now));
+        seal.fields(out);
         manner.write(out);
         out.extend_from_slice(b"\r\n");
     }
@@ -180,8 +180,8 @@ impl Manner {
     pub(super) fn write(self, out: &mut Vec<u8>) {
         match (self.is_http_11, self.keeps_alive) {
             (true, true) | (false, false) => {}
-            (true, false) => write_line(b"connection", b"close", out),
-            (false, true) => write_line(b"connection", b"keep-alive", out),
+            (true, false) => push_line(out, b"connection", b"close"),
+            (false, true) => push_line(out, b"connection", b"keep-alive"),
         }
     }
 }

@@ -3,6 +3,7 @@ use std::pin::pin;
 
 use pingora_core::server::ShutdownWatch;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::Peer;
 use crate::gateway::proxy::express::Express;
@@ -17,17 +18,24 @@ impl Express {
     pub async fn converse_either(&self, tcp: TcpStream, peer: SocketAddr, shutdown: &ShutdownWatch) {
         let mut client = Client::new(tcp, peer);
         let deadline = self.instant(self.live.clock().now(), self.live.snapshot().limits().idle_timeout);
-        let is_waited_for = client.wait(deadline, pin!(stopped(shutdown.clone()))).await;
-        if !is_waited_for {
+        if !self.wait_for_bytes(&mut client, deadline, shutdown).await {
             return;
         }
-        let begins = self.read_preface(&mut client).await;
-        if begins {
-            let Client { tcp, peer, read_after, .. } = client;
+        let speaks_http_2 = self.read_preface(&mut client).await;
+        let Client { tcp, peer, read_after, .. } = client;
+        if speaks_http_2 {
+            // Its future is large, and a connection of HTTP/1.1 has no use for the room.
             Box::pin(self.converse_streams(tcp, read_after, Peer::new(peer, None), shutdown)).await;
         } else {
+            // What woke this task when the gateway stops is gone, so the client is a new one.
+            let mut client = Client::new(tcp, peer);
+            client.read_after = read_after;
             self.converse_with(client, shutdown).await;
         }
+    }
+
+    async fn wait_for_bytes(&self, client: &mut Client, deadline: Instant, shutdown: &ShutdownWatch) -> bool {
+        client.wait(deadline, pin!(stopped(shutdown.clone())), || self.live.is_draining()).await
     }
 
     /// Reads as long as it may be the preface. `true`: it is. What was read is in `read_after`.

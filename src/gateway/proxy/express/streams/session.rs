@@ -43,15 +43,15 @@ const OF_ONE_CONNECTION: [HeaderName; 5] = [
 /// What was decided about a request before the full lane got it. It travels among the request's extensions, since
 /// Pingora carries a context from one lane to another for HTTP/1.1 only.
 #[derive(Clone, Debug)]
-pub(in crate::gateway::proxy) struct Handed(Arc<Mutex<Option<Ctx>>>);
+pub(in crate::gateway::proxy) struct Handed(Arc<Mutex<Option<Box<Ctx>>>>);
 
 impl Handed {
-    pub(super) fn new(ctx: Ctx) -> Handed {
+    pub(super) fn new(ctx: Box<Ctx>) -> Handed {
         Handed(Arc::new(Mutex::new(Some(ctx))))
     }
 
     /// The context of this request, once.
-    pub(in crate::gateway::proxy) fn take(request: &RequestHeader) -> Option<Ctx> {
+    pub(in crate::gateway::proxy) fn take(request: &RequestHeader) -> Option<Box<Ctx>> {
         request.extensions.get::<Handed>()?.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

@@ -1,8 +1,7 @@
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
-use http::Request;
-use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
 use pingora_core::server::ShutdownWatch;
 
 use super::Peer;
@@ -12,12 +11,12 @@ use super::request::read_head;
 use super::session::Handed;
 use super::upload::StreamUpload;
 use crate::base::{Answer, Now, Refusal};
-use crate::gateway::proxy::answers::{refusal, tell};
+use crate::gateway::proxy::answers::{refusal, stored, tell};
 use crate::gateway::proxy::arrival;
 use crate::gateway::proxy::asked::{Asked, HeadSize};
 use crate::gateway::proxy::ctx::Ctx;
 use crate::gateway::proxy::express::Express;
-use crate::gateway::proxy::express::decide::Way;
+use crate::gateway::proxy::express::decide::{Held, Way};
 use crate::gateway::proxy::express::downstream::Download;
 use crate::gateway::proxy::express::exchange::{Carried, Order};
 use crate::gateway::proxy::express::head::Framing;
@@ -30,65 +29,70 @@ struct Stream {
 }
 
 impl Express {
-    /// Answers the request of one stream. Returns when it was over.
-    pub(super) async fn answer_stream(
+    /// Answers the request of one stream. Comes to the moment when it was over.
+    pub(super) fn answer_stream(
         &self,
         peer: &Peer,
         shutdown: &ShutdownWatch,
         (request, respond): (Request<RecvStream>, SendResponse<Bytes>),
-    ) -> Now {
-        let started = self.live.clock().now();
+    ) -> impl Future<Output = Now> + Send {
         let (mut parts, body) = request.into_parts();
         let mut stream = Stream { body, respond };
-        match read_head(&mut parts, !stream.body.is_end_stream()) {
-            Ok(framing) => self.answer_read(peer, shutdown, (parts, framing), stream, started).await,
-            Err(why) => {
-                let answer = Answer::new(Refusal::MalformedRequest, why);
-                let mut ctx = Ctx::new(&self.live, started);
-                let reply = refusal(answer, &mut ctx);
-                let mut kit = self.kits.borrow();
-                self.reply_to_stream(&mut stream, &mut kit, parts.method == http::Method::HEAD, &mut ctx, reply).await;
-                self.kits.give_back(kit);
-                let now = self.live.clock().now();
-                tell(&self.live, None, peer.ip, &ctx, now);
-                now
+        // What is captured is held once; what a function of its own were given would be held twice.
+        async move {
+            let started = self.live.clock().now();
+            let framing = match read_head(&mut parts, !stream.body.is_end_stream()) {
+                Ok(framing) => framing,
+                Err(why) => {
+                    let is_head = parts.method == Method::HEAD;
+                    return Box::pin(self.refuse_unread_stream(peer, &mut stream, why, is_head, started)).await;
+                }
+            };
+            let sent = Asked::of_parts(&parts, peer.ip, peer.scheme());
+            let identity = arrival::identify(&sent.head, started);
+            let mut kit = self.kits.borrow(&self.live);
+            let mut ctx = kit.paper.context(&self.live, started, identity);
+            let target_len = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+            let way = self.judge(&sent.head, HeadSize::of_parts(&parts, target_len), &mut ctx).await;
+            let canonical = ctx.canonical.clone();
+            let asked = sent.at(canonical.as_deref());
+            match way {
+                Way::Held(held) => {
+                    self.reply_to_stream(&mut stream, &mut kit, asked.head.method == "HEAD", &mut ctx, held).await;
+                }
+                Way::PassOn => self.carry_stream(&mut stream, &mut kit, (&asked, framing), &mut ctx).await,
+                Way::HandOver => {
+                    self.kits.give_back(kit);
+                    let both = (stream.body, stream.respond);
+                    // The full lane's future is large, and few streams ever need it.
+                    Box::pin(self.hand_over_stream(peer, shutdown, parts, both, Handed::new(ctx))).await;
+                    return self.live.clock().now();
+                }
             }
+            let ended = self.live.clock().now();
+            tell(&self.live, Some(&asked), peer.ip, &ctx, ended);
+            kit.paper.keep(ctx);
+            self.kits.give_back(kit);
+            ended
         }
     }
 
-    /// Runs the phases over a request and answers it.
-    async fn answer_read(
+    async fn refuse_unread_stream(
         &self,
         peer: &Peer,
-        shutdown: &ShutdownWatch,
-        (parts, framing): (Parts, Framing),
-        mut stream: Stream,
+        stream: &mut Stream,
+        why: &'static str,
+        is_head: bool,
         started: Now,
     ) -> Now {
-        let sent = Asked::of_parts(&parts, peer.ip, peer.scheme());
-        let identity = arrival::identify(&sent.head, started);
-        let mut ctx = Ctx::identified(&self.live, started, identity);
-        let target_len = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
-        let way = self.judge(&sent.head, HeadSize::of_parts(&parts, target_len), &mut ctx).await;
-        let canonical = ctx.canonical.clone();
-        let asked = sent.at(canonical.as_deref());
-        let is_head = asked.head.method == "HEAD";
-        let mut kit = self.kits.borrow();
-        match way {
-            Way::Reply(reply) => self.reply_to_stream(&mut stream, &mut kit, is_head, &mut ctx, reply).await,
-            Way::PassOn => self.carry_stream(&mut stream, &mut kit, (&asked, framing), &mut ctx).await,
-            Way::HandOver => {
-                self.kits.give_back(kit);
-                let handed = Handed::new(ctx);
-                // The full lane's future is large, and few streams ever need it.
-                Box::pin(self.hand_over_stream(peer, shutdown, parts, (stream.body, stream.respond), handed)).await;
-                return self.live.clock().now();
-            }
-        }
+        let mut ctx = Ctx::new(&self.live, started);
+        let mut kit = self.kits.borrow(&self.live);
+        let held = Held::Refused(Answer::new(Refusal::MalformedRequest, why));
+        self.reply_to_stream(stream, &mut kit, is_head, &mut ctx, held).await;
         self.kits.give_back(kit);
-        let ended = self.live.clock().now();
-        tell(&self.live, Some(&asked), peer.ip, &ctx, ended);
-        ended
+        let now = self.live.clock().now();
+        tell(&self.live, None, peer.ip, &ctx, now);
+        now
     }
 
     async fn carry_stream(
@@ -100,25 +104,26 @@ impl Express {
     ) {
         if framing != Framing::None && asked.head.fields.get("expect").is_some() {
             // A client that is gone is noticed when it is read from.
-            let _ = stream.respond.send_informational(go_on());
+            let _ = stream.respond.send_informational(go_ahead());
         }
         let patience = ctx.snapshot.limits().body_timeout;
-        let Kit { bench, alarm, date } = &mut *kit;
+        let Kit { paper, alarm, date } = &mut *kit;
         let mut up = StreamUpload::new(&mut stream.body, framing);
         let mut down = StreamDownload::new(&mut stream.respond, date, patience);
-        let order = Order { asked, framing, bench, alarm };
+        let order = Order { asked, framing, bench: &mut paper.bench, alarm };
         match self.carry(order, &mut up, &mut down, ctx).await {
             Carried::Answered(_) => {}
             Carried::Cut => down.cut(),
             Carried::Refused { answer, .. } => {
-                let reply = refusal(answer, ctx);
-                self.reply_to_stream(stream, kit, asked.head.method == "HEAD", ctx, reply).await;
+                let is_head = asked.head.method == "HEAD";
+                self.reply_to_stream(stream, kit, is_head, ctx, Held::Refused(answer)).await;
             }
         }
     }
 
     /// Answers with what is at hand. A body that is still being sent is reset when the stream is dropped.
-    async fn reply_to_stream(&self, stream: &mut Stream, kit: &mut Kit, is_head: bool, ctx: &mut Ctx, reply: Reply) {
+    async fn reply_to_stream(&self, stream: &mut Stream, kit: &mut Kit, is_head: bool, ctx: &mut Ctx, held: Held) {
+        let reply = worded(held, ctx);
         ctx.facts.status = reply.status;
         let patience = ctx.snapshot.limits().body_timeout;
         let mut down = StreamDownload::new(&mut stream.respond, &mut kit.date, patience);
@@ -127,8 +132,17 @@ impl Express {
     }
 }
 
-fn go_on() -> http::Response<()> {
-    let mut response = http::Response::new(());
-    *response.status_mut() = http::StatusCode::CONTINUE;
+/// Collects the fields of an answer, and notes it.
+fn worded(held: Held, ctx: &mut Ctx) -> Reply {
+    match held {
+        Held::Refused(answer) => refusal(answer, ctx),
+        Held::Stored(entry) => stored(&entry, ctx.facts.started, ctx),
+        Held::Fixed(reply) => *reply,
+    }
+}
+
+fn go_ahead() -> Response<()> {
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::CONTINUE;
     response
 }

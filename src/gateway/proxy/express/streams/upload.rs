@@ -24,6 +24,7 @@ pub(super) struct StreamUpload<'s> {
     moved: u64,
     /// The first piece, kept for another attempt as long as nothing was read after it.
     first: Option<Bytes>,
+    has_begun: bool,
     has_read: bool,
     framed: Vec<u8>,
 }
@@ -37,46 +38,45 @@ impl<'s> StreamUpload<'s> {
             patience: Duration::ZERO,
             moved: 0,
             first: None,
+            has_begun: false,
             has_read: false,
             framed: Vec::new(),
         }
     }
 
     /// What is at hand, or nothing if that is to be waited for. `Err(None)`: the body is over.
-    async fn first(&mut self) -> Result<Bytes, Option<Stopped>> {
-        if let Some(first) = &self.first {
-            return Ok(first.clone());
-        }
+    async fn at_hand(&mut self) -> Result<Bytes, Option<Stopped>> {
         let at_once = poll_fn(|cx| match self.body.poll_data(cx) {
             Poll::Ready(piece) => Poll::Ready(Some(piece)),
             Poll::Pending => Poll::Ready(None),
         });
         match at_once.await {
-            Some(Some(piece)) => {
-                let piece = piece.map_err(of_stream)?;
-                self.release(&piece)?;
-                self.first = Some(piece.clone());
-                Ok(piece)
-            }
-            Some(None) => Err(None),
+            Some(piece) => self.take(piece),
             None => Ok(Bytes::new()),
         }
     }
 
     async fn next(&mut self) -> Result<Bytes, Option<Stopped>> {
-        // The first piece alone would be no body to try again with.
-        (self.has_read, self.first) = (true, None);
         let next = poll_fn(|cx| self.body.poll_data(cx));
         let piece = within(self.patience, pin!(next)).await.ok_or(Stopped::ReadTooSlow)?;
-        piece.ok_or(None)?.map_err(|error| Some(of_stream(error)))
+        self.take(piece)
     }
 
-    /// The client may send as much again.
-    fn release(&mut self, piece: &Bytes) -> Result<(), Stopped> {
+    /// Keeps a first piece; after a second the first alone would be no body to try again with.
+    fn take(&mut self, piece: Option<Result<Bytes, h2::Error>>) -> Result<Bytes, Option<Stopped>> {
+        let piece = piece.ok_or(None)?.map_err(of_stream)?;
+        self.has_read |= self.has_begun;
+        self.first = (!self.has_begun).then(|| piece.clone());
+        self.has_begun = true;
+        Ok(piece)
+    }
+
+    /// Sends a piece after `head`. The client may send as much again then.
+    async fn pass(&mut self, to: &mut WriteHalf<'_>, head: &[u8], piece: &Bytes) -> Result<(), Stopped> {
+        self.send(to, head, piece).await?;
         self.body.flow_control().release_capacity(piece.len()).map_err(of_stream)
     }
 
-    /// Sends a piece after `head`, and the end of the body with it if that is known to follow.
     async fn send(&mut self, to: &mut WriteHalf<'_>, head: &[u8], piece: &Bytes) -> Result<(), Stopped> {
         self.moved += piece.len() as u64;
         if self.moved > self.max {
@@ -114,20 +114,17 @@ impl Upload for StreamUpload<'_> {
             write_both(to, head, &[]).await.map_err(|_| Stopped::Write)?;
             return Ok(0);
         }
-        match self.first().await {
-            Ok(piece) => self.send(to, head, &piece).await?,
-            Err(None) => {
-                write_both(to, head, &[]).await.map_err(|_| Stopped::Write)?;
-                return self.end(to).await;
-            }
-            Err(Some(stopped)) => return Err(stopped),
+        match self.first.clone() {
+            Some(again) => self.send(to, head, &again).await?,
+            None => match self.at_hand().await {
+                Ok(piece) => self.pass(to, head, &piece).await?,
+                Err(None) => self.send(to, head, &Bytes::new()).await?,
+                Err(Some(stopped)) => return Err(stopped),
+            },
         }
         while !self.body.is_end_stream() {
             match self.next().await {
-                Ok(piece) => {
-                    self.send(to, &[], &piece).await?;
-                    self.release(&piece)?;
-                }
+                Ok(piece) => self.pass(to, &[], &piece).await?,
                 Err(None) => break,
                 Err(Some(stopped)) => return Err(stopped),
             }
