@@ -15,6 +15,7 @@
 mod bell;
 mod connection;
 mod download;
+mod handover;
 mod kit;
 mod outlet;
 mod preface;
@@ -29,8 +30,8 @@ use std::sync::Arc;
 use pingora_core::protocols::tls::SslDigest;
 
 use crate::base::Scheme;
+pub(in crate::gateway::proxy) use handover::Handed;
 pub(super) use kit::Kits;
-pub(in crate::gateway::proxy) use session::Handed;
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Debug)]

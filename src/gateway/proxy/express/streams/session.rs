@@ -1,6 +1,6 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,23 +8,18 @@ use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
-use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
-use pingora_core::apps::HttpServerApp;
 use pingora_core::protocols::Digest;
+use pingora_core::protocols::http::HttpTask;
 use pingora_core::protocols::http::custom::CustomMessageWrite;
 use pingora_core::protocols::http::custom::server::Session;
-use pingora_core::protocols::http::{HttpTask, ServerSession};
 use pingora_core::protocols::l4::socket::SocketAddr;
-use pingora_core::server::ShutdownWatch;
 use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::Peer;
 use super::download::granted;
 use super::kit::Date;
-use crate::gateway::proxy::ctx::Ctx;
-use crate::gateway::proxy::express::Express;
 use crate::gateway::proxy::express::alarm::within;
 use crate::gateway::snapshot::Live;
 
@@ -40,57 +35,8 @@ const OF_ONE_CONNECTION: [HeaderName; 5] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-/// What was decided about a request before the full lane got it. It travels among the request's extensions, since
-/// Pingora carries a context from one lane to another for HTTP/1.1 only.
-#[derive(Clone, Debug)]
-pub(in crate::gateway::proxy) struct Handed(Arc<Mutex<Option<Box<Ctx>>>>);
-
-impl Handed {
-    pub(super) fn new(ctx: Box<Ctx>) -> Handed {
-        Handed(Arc::new(Mutex::new(Some(ctx))))
-    }
-
-    /// The context of this request, once.
-    pub(in crate::gateway::proxy) fn take(request: &RequestHeader) -> Option<Box<Ctx>> {
-        request.extensions.get::<Handed>()?.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-impl Express {
-    /// Has the full lane answer a stream.
-    pub(super) async fn hand_over_stream(
-        &self,
-        peer: &Peer,
-        shutdown: &ShutdownWatch,
-        mut parts: Parts,
-        (body, respond): (RecvStream, SendResponse<Bytes>),
-        handed: Handed,
-    ) {
-        parts.extensions.insert(handed);
-        let session = StreamSession {
-            request: parts.into(),
-            peer: SocketAddr::Inet(peer.address),
-            digest: Digest { ssl_digest: peer.tls.clone(), ..Digest::default() },
-            body,
-            respond,
-            answer: None,
-            written: None,
-            is_ended: false,
-            read_bytes: 0,
-            sent_bytes: 0,
-            replay: Replay::default(),
-            live: Arc::clone(&self.live),
-            read_timeout: None,
-            write_timeout: None,
-            drain_timeout: None,
-        };
-        // There is no connection to go on with: a stream is used once.
-        let _ = self.full.process_new_http(ServerSession::new_custom(Box::new(session)), shutdown).await;
-    }
-}
-
 /// A stream as Pingora's proxy wants to see a client.
-struct StreamSession {
+pub(super) struct StreamSession {
     request: RequestHeader,
     peer: SocketAddr,
     digest: Digest,
@@ -140,6 +86,31 @@ async fn in_time<T>(patience: Option<Duration>, late: ErrorType, work: impl Futu
 }
 
 impl StreamSession {
+    pub(super) fn new(
+        request: RequestHeader,
+        peer: &Peer,
+        (body, respond): (RecvStream, SendResponse<Bytes>),
+        live: Arc<Live>,
+    ) -> StreamSession {
+        StreamSession {
+            request,
+            peer: SocketAddr::Inet(peer.address),
+            digest: Digest { ssl_digest: peer.tls.clone(), ..Digest::default() },
+            body,
+            respond,
+            answer: None,
+            written: None,
+            is_ended: false,
+            read_bytes: 0,
+            sent_bytes: 0,
+            replay: Replay::default(),
+            live,
+            read_timeout: None,
+            write_timeout: None,
+            drain_timeout: None,
+        }
+    }
+
     async fn read(&mut self) -> Result<Option<Bytes>> {
         let piece = poll_fn(|cx| self.body.poll_data(cx)).await.transpose();
         let Some(piece) = piece.or_err(ErrorType::ReadError, "while reading a stream's body")? else { return Ok(None) };

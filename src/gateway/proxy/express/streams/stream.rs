@@ -6,9 +6,9 @@ use pingora_core::server::ShutdownWatch;
 
 use super::Peer;
 use super::download::StreamDownload;
+use super::handover::Handed;
 use super::kit::Kit;
 use super::request::read_head;
-use super::session::Handed;
 use super::upload::StreamUpload;
 use crate::base::{Answer, Now, Refusal};
 use crate::gateway::proxy::answers::{refusal, stored, tell};
@@ -145,4 +145,21 @@ fn go_ahead() -> Response<()> {
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::CONTINUE;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Incoming = (Request<RecvStream>, SendResponse<Bytes>);
+
+    fn bytes_of<'a, F>(_: impl Fn(&'a Express, &'a Peer, &'a ShutdownWatch, Incoming) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_stream_that_waits_takes_few_kilobytes() {
+        let bytes = bytes_of(|express, peer, shutdown, incoming| express.answer_stream(peer, shutdown, incoming));
+        assert!(bytes <= 4096, "{bytes}");
+    }
 }
