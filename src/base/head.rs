@@ -110,15 +110,12 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Calls `each` with every field, in order; names as they were sent.
-    pub fn for_all(&self, mut each: impl FnMut(&'a str, &'a [u8])) {
+    /// Calls `each` with every field, in order; names as they were sent. A name is a token, which is ASCII.
+    pub fn for_all(&self, mut each: impl FnMut(&'a [u8], &'a [u8])) {
         match self {
-            Fields::Map(map) => map.iter().for_each(|(name, value)| each(name.as_str(), value.as_bytes())),
-            Fields::List(list) => list.iter().for_each(|(name, value)| each(name, value)),
-            Fields::Wire { bytes, spans } => spans.iter().for_each(|span| {
-                // A name is a token, and a token is ASCII.
-                each(std::str::from_utf8(span.name(bytes)).unwrap_or_default(), span.value(bytes));
-            }),
+            Fields::Map(map) => map.iter().for_each(|(name, value)| each(name.as_str().as_bytes(), value.as_bytes())),
+            Fields::List(list) => list.iter().for_each(|(name, value)| each(name.as_bytes(), value)),
+            Fields::Wire { bytes, spans } => spans.iter().for_each(|span| each(span.name(bytes), span.value(bytes))),
         }
     }
 

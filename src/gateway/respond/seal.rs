@@ -39,9 +39,10 @@ impl Seal {
     }
 
     /// Whether an answer's own field `name`, in any case, is replaced by one of these.
-    pub fn replaces(&self, name: &str) -> bool {
-        name.eq_ignore_ascii_case(self.id_name().as_str())
-            || (self.cache_status.is_some() && name.eq_ignore_ascii_case(CACHE_STATUS.as_str()))
+    pub fn replaces(&self, name: impl AsRef<[u8]>) -> bool {
+        let name = name.as_ref();
+        name.eq_ignore_ascii_case(self.id_name().as_str().as_bytes())
+            || (self.cache_status.is_some() && name.eq_ignore_ascii_case(CACHE_STATUS.as_str().as_bytes()))
     }
 
     fn id_name(&self) -> HeaderName {

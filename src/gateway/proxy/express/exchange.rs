@@ -347,16 +347,8 @@ async fn read_head(
 /// Writes the head of the back end's request. Its body is framed anew, as the client framed it.
 fn write_request(work: &mut Work<'_>, ctx: &Ctx) {
     let out = &mut work.bench.request;
-    let framing = work.head.framing;
-    with_outgoing(work.asked, ctx, |outgoing| {
-        for part in [outgoing.method(), " ", outgoing.target(), " HTTP/1.1\r\n"] {
-            out.extend_from_slice(part.as_bytes());
-        }
-        outgoing.for_each_field(&["content-length", "transfer-encoding", "expect"], |name, value| {
-            write_line(name.as_bytes(), value, out);
-        });
-    });
-    match framing {
+    with_outgoing(work.asked, ctx, |outgoing| outgoing.write(out));
+    match work.head.framing {
         Framing::None => {}
         Framing::Length(length) => write_number_line(b"content-length", length, out),
         Framing::Chunked => write_line(b"transfer-encoding", b"chunked", out),

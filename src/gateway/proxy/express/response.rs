@@ -147,9 +147,8 @@ impl ResponseHead {
         out.clear();
         write_status(self.status, bytes.get(self.reason.clone()), out);
         transform::for_each_clean_field(fields, |name, value| {
-            let is_ours = name.eq_ignore_ascii_case("content-length") || name.eq_ignore_ascii_case("date");
-            if !is_ours && !seal.replaces(name) {
-                write_line(name.as_bytes(), value, out);
+            if !is_ours(name) && !seal.replaces(name) {
+                write_line(name, value, out);
             }
         });
         match (self.coding(manner), self.length) {
@@ -163,6 +162,15 @@ impl ResponseHead {
         seal.write(out);
         manner.write(out);
         out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// What is written anew.
+fn is_ours(name: &[u8]) -> bool {
+    match name.len() {
+        4 => name.eq_ignore_ascii_case(b"date"),
+        14 => name.eq_ignore_ascii_case(b"content-length"),
+        _ => false,
     }
 }
 
