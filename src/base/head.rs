@@ -128,3 +128,27 @@ impl<'a> Fields<'a> {
         found
     }
 }
+
+/// Whether `name` is the field `lower` (lower case, digits and dashes), in any case. For names that are tokens, as all
+/// are that a parser let through; costs a few instructions, since the length is known beforehand.
+pub fn is_field<const N: usize>(name: &[u8], lower: &[u8; N]) -> bool {
+    // In a token only a letter of the other case differs in this bit alone.
+    const CASE: u8 = 0x20;
+    name.first_chunk::<N>().is_some_and(|start| {
+        let difference = start.iter().zip(lower).fold(0, |all, (byte, lower)| all | ((byte | CASE) ^ lower));
+        difference == 0 && name.len() == N
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn a_field_is_known_in_any_case_and_nothing_else_is(name in "[!#$%&'*+.^_`|~0-9A-Za-z-]{0,4}|[eE][tT][aA][gG-]") {
+            proptest::prop_assert_eq!(is_field(name.as_bytes(), b"etag"), name.eq_ignore_ascii_case("etag"));
+            proptest::prop_assert_eq!(is_field(name.as_bytes(), b"x-9"), name.eq_ignore_ascii_case("x-9"));
+        }
+    }
+}

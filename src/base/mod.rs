@@ -13,7 +13,7 @@ mod text;
 pub mod units;
 
 pub use clock::{Clock, Now};
-pub use head::{FieldSpan, Fields, Head, Scheme};
+pub use head::{FieldSpan, Fields, Head, Scheme, is_field};
 pub use ids::{RouteId, StageId, StageName, Variant};
 pub use nearest::nearest;
 pub use path::{PathFault, canonical_path};

@@ -3,7 +3,7 @@
 
 use smallvec::SmallVec;
 
-use crate::base::Fields;
+use crate::base::{Fields, is_field};
 
 /// Whose business a field is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,29 +28,29 @@ pub(super) enum Kind {
 impl Kind {
     /// Few names have one length, so that most fields cost a jump and a comparison or two.
     pub(super) fn of(name: &[u8]) -> Kind {
-        let is = |lower: &str| name.eq_ignore_ascii_case(lower.as_bytes());
-        let says = |lower: &str| is_same_to_cgi(name, lower);
         match name.len() {
-            2 if is("te") => Kind::HopByHop,
-            4 if is("host") => Kind::Claim,
-            6 if is("accept") => Kind::Content,
-            6 if is("expect") => Kind::Expect,
-            7 if is("trailer") || is("upgrade") => Kind::HopByHop,
-            9 if says("x-api-key") || says("x-real-ip") || says("forwarded") => Kind::Claim,
-            10 if is("connection") || is("keep-alive") => Kind::HopByHop,
-            10 if is("tracestate") => Kind::Tracestate,
-            11 if says("traceparent") => Kind::Claim,
-            12 if is("content-type") => Kind::Content,
-            12 if says("x-request-id") => Kind::Claim,
-            14 if is("content-length") => Kind::Length,
-            14 if is("http2-settings") => Kind::HopByHop,
-            15 if says("x-amzn-trace-id") => Kind::Claim,
-            16 if is("content-encoding") => Kind::Content,
-            16 if is("proxy-connection") => Kind::HopByHop,
-            17 if is("transfer-encoding") => Kind::HopByHop,
-            18 if is("proxy-authenticate") => Kind::HopByHop,
-            19 if is("proxy-authorization") => Kind::HopByHop,
-            12.. if is_same_to_cgi(&name[..12], "x-forwarded-") => Kind::Claim,
+            2 if is_field(name, b"te") => Kind::HopByHop,
+            4 if is_field(name, b"host") => Kind::Claim,
+            6 if is_field(name, b"accept") => Kind::Content,
+            6 if is_field(name, b"expect") => Kind::Expect,
+            7 if is_field(name, b"trailer") || is_field(name, b"upgrade") => Kind::HopByHop,
+            9 if is_claim(name, b"x-api-key") || is_claim(name, b"x-real-ip") || is_claim(name, b"forwarded") => {
+                Kind::Claim
+            }
+            10 if is_field(name, b"connection") || is_field(name, b"keep-alive") => Kind::HopByHop,
+            10 if is_field(name, b"tracestate") => Kind::Tracestate,
+            11 if is_claim(name, b"traceparent") => Kind::Claim,
+            12 if is_field(name, b"content-type") => Kind::Content,
+            12 if is_claim(name, b"x-request-id") => Kind::Claim,
+            14 if is_field(name, b"content-length") => Kind::Length,
+            14 if is_field(name, b"http2-settings") => Kind::HopByHop,
+            15 if is_claim(name, b"x-amzn-trace-id") => Kind::Claim,
+            16 if is_field(name, b"content-encoding") => Kind::Content,
+            16 if is_field(name, b"proxy-connection") => Kind::HopByHop,
+            17 if is_field(name, b"transfer-encoding") => Kind::HopByHop,
+            18 if is_field(name, b"proxy-authenticate") => Kind::HopByHop,
+            19 if is_field(name, b"proxy-authorization") => Kind::HopByHop,
+            12.. if is_claim(&name[..12], b"x-forwarded-") => Kind::Claim,
             _ => Kind::Plain,
         }
     }
@@ -99,10 +99,12 @@ pub(super) fn is_one_of<N: AsRef<[u8]>>(name: &[u8], names: &[N]) -> bool {
     names.iter().any(|other| name.eq_ignore_ascii_case(other.as_ref()))
 }
 
-/// CGI and its heirs read `_` as `-`, so do we where a field would speak for the gateway.
-fn is_same_to_cgi(name: &[u8], lower: &str) -> bool {
-    let fold = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-    name.len() == lower.len() && name.iter().map(fold).eq(lower.bytes())
+/// Whether `name` is read as `lower` by CGI and its heirs, to whom `_` is `-`, so that it would speak for the gateway.
+fn is_claim<const N: usize>(name: &[u8], lower: &[u8; N]) -> bool {
+    name.first_chunk::<N>().is_some_and(|start| {
+        let folded = start.map(|byte| if byte == b'_' { b'-' } else { byte });
+        name.len() == N && is_field(&folded, lower)
+    })
 }
 
 #[cfg(test)]

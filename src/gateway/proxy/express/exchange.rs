@@ -103,8 +103,8 @@ impl Express {
             };
             let Client { tcp, alarm, .. } = &mut *client;
             let to = Endpoint { address, connect_timeout: connect_timeout.min(left), now };
-            let attempt = self.attempt(tcp, &mut work, &mut up, ctx, to);
-            let ended = alarm.until(self.instant(now, left), pin!(attempt)).await;
+            let end = self.instant(now, left);
+            let ended = alarm.until(end, pin!(self.attempt(tcp, &mut work, &mut up, ctx, to))).await;
             let (moved, has_read, read_after) = (up.moved, up.has_read, std::mem::take(&mut up.read_after));
             work.bench.up = up_buffers;
             ctx.facts.bytes_in = moved;
@@ -167,7 +167,8 @@ impl Express {
     ) -> Result<Done, Broken> {
         let mut upstream = match self.upstreams.take(to.address, to.now) {
             Some(upstream) => upstream,
-            None => connect(&to).await?,
+            // Boxed, since it needs much room and is rare.
+            None => Box::pin(connect(&to)).await?,
         };
         let done = self.exchange(&mut upstream, client, work, up, ctx).await?;
         if done.is_reusable {

@@ -6,7 +6,7 @@ use super::desk::DateStamp;
 use super::head::read_length;
 use super::pump::{Coding, Rest};
 use super::reply::{write_line, write_number_line, write_status};
-use crate::base::{FieldSpan, Fields, Now};
+use crate::base::{FieldSpan, Fields, Now, is_field};
 use crate::gateway::respond::Seal;
 use crate::gateway::transform;
 
@@ -80,21 +80,18 @@ struct Seen {
 
 impl Seen {
     fn note(&mut self, field: &httparse::Header<'_>) -> Result<(), &'static str> {
-        let is = |name: &str| field.name.eq_ignore_ascii_case(name);
-        match field.name.len() {
-            10 if is("connection") => {
-                for token in field.value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-                    self.says_close |= token.eq_ignore_ascii_case(b"close");
-                    self.says_keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
-                }
+        let name = field.name.as_bytes();
+        match name.len() {
+            10 if is_field(name, b"connection") => {
+                self.note_connection(field.value);
             }
-            14 if is("content-length") => {
+            14 if is_field(name, b"content-length") => {
                 let length = read_length(field.value).ok_or("its Content-Length is not a number")?;
                 if self.length.replace(length).is_some_and(|other| other != length) {
                     return Err("it has two lengths");
                 }
             }
-            17 if is("transfer-encoding") => {
+            17 if is_field(name, b"transfer-encoding") => {
                 if self.is_chunked || !field.value.eq_ignore_ascii_case(b"chunked") {
                     return Err("its Transfer-Encoding is not chunked");
                 }
@@ -103,6 +100,17 @@ impl Seen {
             _ => {}
         }
         Ok(())
+    }
+
+    fn note_connection(&mut self, value: &[u8]) {
+        if value == b"keep-alive" {
+            self.says_keep_alive = true;
+            return;
+        }
+        for token in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            self.says_close |= token.eq_ignore_ascii_case(b"close");
+            self.says_keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
+        }
     }
 
     /// RFC 9112 section 6.3: chunks override a length, and the connection is not used again.
@@ -168,8 +176,8 @@ impl ResponseHead {
 /// What is written anew.
 fn is_ours(name: &[u8]) -> bool {
     match name.len() {
-        4 => name.eq_ignore_ascii_case(b"date"),
-        14 => name.eq_ignore_ascii_case(b"content-length"),
+        4 => is_field(name, b"date"),
+        14 => is_field(name, b"content-length"),
         _ => false,
     }
 }
