@@ -17,8 +17,9 @@ use tollgate::base::{Answer, Clock, Fields, Head, RateFacts, Refusal, RequestId,
 use tollgate::config::{self, Config, ErrorStyle};
 use tollgate::gateway::cache::Lookup;
 use tollgate::gateway::integrate::Pools;
+use tollgate::gateway::respond::Refused;
 use tollgate::gateway::snapshot::{Live, Plan, Snapshot, Stage};
-use tollgate::gateway::{authorize, respond, throttle};
+use tollgate::gateway::{authorize, throttle};
 use tollgate::store::Store;
 use tollgate::telemetry::Telemetry;
 
@@ -213,7 +214,15 @@ fn refusal(c: &mut Criterion) {
     let id = RequestId::generate(0, 0);
     let mut group = c.benchmark_group("429");
     for (name, style) in [("standard", ErrorStyle::Standard), ("aws", ErrorStyle::Aws)] {
-        group.bench_function(name, |b| b.iter(|| respond::refuse(black_box(&answer), style, &id)));
+        let mut out = Vec::new();
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                out.clear();
+                let refused = Refused { answer: black_box(&answer), style, request_id: &id };
+                refused.fields(&mut out);
+                refused.body(&mut out);
+            })
+        });
     }
     group.finish();
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tollgate::base::{Answer, Blame, RateFacts, Refusal, RequestId};
 use tollgate::config::ErrorStyle;
-use tollgate::gateway::respond;
+use tollgate::gateway::respond::Refused;
 
 fn docs(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)
@@ -73,7 +73,8 @@ fn example(style: ErrorStyle) -> String {
     let rate = RateFacts { policy: "basic".into(), limit: 20, window_s: 2, remaining: 0, reset_s: 1 };
     let answer = Answer::new(Refusal::RateExceeded, "The rate of this API key's usage plan is exceeded.");
     let id = RequestId::generate(1_790_000_000_000, 1);
-    let reply = respond::refuse(&answer.with_retry_after(1).with_rate(rate), style, &id);
+    let answer = answer.with_retry_after(1).with_rate(rate);
+    let reply = Refused { answer: &answer, style, request_id: &id }.reply();
     let mut text = format!("HTTP/1.1 {} Too Many Requests\n", reply.status);
     for (name, value) in &reply.fields {
         text += &format!("{name}: {}\n", value.to_str().unwrap());

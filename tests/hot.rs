@@ -16,9 +16,10 @@ use tollgate::base::{Answer, Clock, Fields, Head, RequestId, Scheme, Variant, ca
 use tollgate::config::{self, ErrorStyle};
 use tollgate::gateway::cache::Lookup;
 use tollgate::gateway::integrate::{Pools, Target};
+use tollgate::gateway::respond::Refused;
 use tollgate::gateway::snapshot::{Live, Plan, Snapshot, Stage};
 use tollgate::gateway::transform::Context;
-use tollgate::gateway::{authorize, respond, throttle};
+use tollgate::gateway::{authorize, throttle};
 use tollgate::store::Store;
 use tollgate::telemetry::{Telemetry, Trace};
 
@@ -38,10 +39,8 @@ const WRITTEN: Cost = NOTHING;
 /// `append_header` copies every name that RFC 9110 does not know twice.
 const BUILT: Cost = Cost(22, 3335);
 const CACHE_HIT: Cost = NOTHING;
-/// The document, and the values of the fields that say more.
-const REFUSED_STANDARD: Cost = Cost(8, 464);
-/// The status, the body and the values of the fields are all static.
-const REFUSED_AWS: Cost = NOTHING;
+/// Written into a buffer that is there already.
+const REFUSED: Cost = NOTHING;
 
 const CONFIGURATION: &str = r#"
 [telemetry]
@@ -161,17 +160,18 @@ fn an_admitted_request_with_a_key_allocates_only_what_it_sends() {
     });
     let Target::Http(http) = &plan.target else { panic!("an HTTP integration") };
     let (id, trace) = (RequestId::generate(now.unix_ms, 7), Trace::from_head(&head, now));
+    let (traceparent, amzn_trace) = (trace.traceparent(), trace.amzn());
     let context = Context {
-        request_id: id.as_str().as_bytes(),
+        request_id: id.as_bytes(),
         api: &stage.name().api,
         stage: &stage.name().stage,
         route: &plan.path,
         path: head.path,
         key: caller.key().map(|key| &**key.name()),
         authority: "127.0.0.1:8080",
-        traceparent: trace.traceparent().as_bytes(),
+        traceparent: traceparent.as_bytes(),
         is_trace_continued: trace.keeps_tracestate(),
-        amzn_trace: trace.amzn().as_bytes(),
+        amzn_trace: amzn_trace.as_bytes(),
     };
     let outgoing = check("outgoing", OUTGOING, || http.shape().outgoing(&head, &params, &context));
     let mut bytes = Vec::new();
@@ -206,17 +206,23 @@ fn a_cache_hit_allocates_nothing() {
 }
 
 #[test]
-fn a_refusal_allocates_its_document_and_its_fields() {
+fn a_refusal_allocates_nothing() {
     let live = live();
     let snapshot = live.snapshot();
     let fields = fields("bob-hot-key-of-40-characters-0123456789a");
     let head = head("/shop/prod/orders/7", None, &fields);
     let answer = refused(&live, &snapshot, &head);
     let id = RequestId::generate(0, 0);
-    let standard = check("standard", REFUSED_STANDARD, || respond::refuse(&answer, ErrorStyle::Standard, &id));
-    assert_eq!(standard.status, 429);
-    let aws = check("aws", REFUSED_AWS, || respond::refuse(&answer, ErrorStyle::Aws, &id));
-    assert_eq!(aws.status, 429);
+    let mut out = Vec::with_capacity(1024);
+    for (name, style) in [("standard", ErrorStyle::Standard), ("aws", ErrorStyle::Aws)] {
+        check(name, REFUSED, || {
+            out.clear();
+            let refused = Refused { answer: &answer, style, request_id: &id };
+            refused.fields(&mut out);
+            refused.body(&mut out);
+            assert_eq!(refused.status(), 429);
+        });
+    }
 }
 
 /// The answer to the second request of a key that may send one.

@@ -11,12 +11,14 @@ mod refusal;
 mod request_id;
 mod text;
 pub mod units;
+mod wire;
 
 pub use clock::{Clock, Now};
-pub use head::{FieldSpan, Fields, Head, Scheme, is_field};
+pub use head::{FieldSpan, Fields, Head, Scheme, is_token};
 pub use ids::{RouteId, StageId, StageName, Variant};
 pub use nearest::nearest;
 pub use path::{PathFault, canonical_path};
 pub use refusal::{Answer, Blame, LogDetail, RateFacts, Refusal};
 pub use request_id::RequestId;
-pub use text::{hex, push_escaped, push_number};
+pub use text::{Ascii, hex, push_escaped, push_number};
+pub use wire::{push_line, push_number_line, push_status_line};

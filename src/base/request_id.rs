@@ -1,16 +1,13 @@
 use std::fmt;
 
-use super::hex;
+use super::{Ascii, hex};
 
 /// The name under which a request is known in its answer, in logs and at the back end.
 ///
 /// Taken from the client's `x-request-id` when that is well-formed, else a UUIDv7 (RFC 9562 section 5.7).
 /// Held inline: making one allocates nothing.
 #[derive(Clone, Copy)]
-pub struct RequestId {
-    text: [u8; RequestId::MAX_LEN],
-    len: u8,
-}
+pub struct RequestId(Ascii<{ RequestId::MAX_LEN }>);
 
 impl RequestId {
     /// A longer id from a client is replaced.
@@ -20,11 +17,7 @@ impl RequestId {
     pub fn from_client(value: &[u8]) -> Option<RequestId> {
         let is_well_formed = (8..=Self::MAX_LEN).contains(&value.len())
             && value.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(b));
-        is_well_formed.then(|| {
-            let mut text = [0; Self::MAX_LEN];
-            text[..value.len()].copy_from_slice(value);
-            RequestId { text, len: value.len() as u8 }
-        })
+        is_well_formed.then(|| RequestId(Ascii::of(&[value])))
     }
 
     /// A new UUIDv7 for a request that arrived at `unix_ms`, with random bits from `random`.
@@ -34,19 +27,20 @@ impl RequestId {
         const RANDOM_BITS: u128 = (0xfff << 64) | ((1 << 62) - 1);
         let bits = (u128::from(unix_ms) << 80) | VERSION | VARIANT | (random & RANDOM_BITS);
         let digits = hex::<32>(bits);
-        let mut text = [0; Self::MAX_LEN];
+        let mut text = *b"00000000-0000-0000-0000-000000000000";
         for (at, group) in [(0, 0..8), (9, 8..12), (14, 12..16), (19, 16..20), (24, 20..32)] {
             text[at..at + group.len()].copy_from_slice(&digits[group]);
         }
-        for at in [8, 13, 18, 23] {
-            text[at] = b'-';
-        }
-        RequestId { text, len: 36 }
+        RequestId(Ascii::of(&[&text]))
     }
 
     pub fn as_str(&self) -> &str {
-        // Only ASCII is ever written into `text`.
-        std::str::from_utf8(&self.text[..usize::from(self.len)]).unwrap_or_default()
+        self.0.as_str()
+    }
+
+    /// The same, for whoever needs no text.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }
 

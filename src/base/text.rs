@@ -52,16 +52,58 @@ pub fn push_number(out: &mut Vec<u8>, mut number: u64) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// The lowest `N` hexadecimal digits of `number`, `N` at most 32. Byte by byte, which spares a shift of 128 bits for
-/// each digit.
+/// The lowest `N` hexadecimal digits of `number`, `N` even and at most 32. Two digits at a time, from a table.
 pub fn hex<const N: usize>(number: u128) -> [u8; N] {
-    const DIGITS: usize = 2 * size_of::<u128>();
     let bytes = number.to_be_bytes();
-    std::array::from_fn(|at| {
-        let at = DIGITS - N + at;
-        let byte = bytes[at / 2];
-        b"0123456789abcdef"[usize::from(if at.is_multiple_of(2) { byte >> 4 } else { byte & 0xf })]
-    })
+    let mut digits = [0; N];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(&bytes[bytes.len() - N / 2..]) {
+        pair.copy_from_slice(&HEX_PAIRS[usize::from(*byte)]);
+    }
+    digits
+}
+
+/// The two digits of every byte.
+const HEX_PAIRS: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < pairs.len() {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 0xf]];
+        byte += 1;
+    }
+    pairs
+};
+
+/// A text of at most `N` ASCII characters, held inline.
+#[derive(Clone, Copy)]
+pub struct Ascii<const N: usize> {
+    text: [u8; N],
+    len: u8,
+}
+
+impl<const N: usize> Ascii<N> {
+    /// What of `parts`, one behind the other, fits and is ASCII.
+    pub fn of(parts: &[&[u8]]) -> Ascii<N> {
+        let mut ascii = Ascii { text: [0; N], len: 0 };
+        for part in parts.iter().filter(|part| part.is_ascii()) {
+            let start = usize::from(ascii.len);
+            let end = start + part.len();
+            if end <= N.min(u8::MAX.into()) {
+                ascii.text[start..end].copy_from_slice(part);
+                ascii.len = end as u8;
+            }
+        }
+        ascii
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.text[..usize::from(self.len)]
+    }
+
+    pub fn as_str(&self) -> &str {
+        // Only ASCII gets in.
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
@@ -74,6 +116,13 @@ mod tests {
             let mut out = Vec::new();
             push_number(&mut out, number);
             proptest::prop_assert_eq!(String::from_utf8_lossy(&out), number.to_string());
+        }
+
+        #[test]
+        fn hexadecimal_digits_are_the_lowest_ones(number: u128) {
+            let (all, last) = (hex::<32>(number), hex::<2>(number));
+            proptest::prop_assert_eq!(String::from_utf8_lossy(&all), format!("{number:032x}"));
+            proptest::prop_assert_eq!(String::from_utf8_lossy(&last), format!("{:02x}", number & 0xff));
         }
 
         #[test]

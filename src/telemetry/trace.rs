@@ -1,72 +1,69 @@
 use std::fmt;
 
-use smallvec::SmallVec;
+use crate::base::{Ascii, Fields, Head, Now, hex};
 
-use crate::base::{Fields, Head, Now, hex};
-
-/// A request's place in distributed traces, ready to be sent to the back end.
+/// A request's place in distributed traces.
 ///
 /// Continues W3C `traceparent` and `X-Amzn-Trace-Id`, each from its own field; the gateway's hop has one new span id
 /// in both. Where one of them is missing it takes the other's trace id. Where both are missing a trace begins that is
 /// **not** sampled: whether to pay for a trace is decided where spans are collected, and the gateway collects none.
+///
+/// Held as numbers: most requests that are not sent on are never asked for its text.
 #[derive(Clone)]
 pub struct Trace {
-    /// `00-{trace id}-{span id}-{flags}`, lower-case hexadecimal digits.
-    traceparent: [u8; TRACEPARENT_LEN],
-    /// `Root=…;Parent=…;Sampled=…` and what other fields the client sent.
-    amzn: SmallVec<[u8; 80]>,
+    id: u128,
+    span: u64,
+    flags: u8,
     is_continued: bool,
+    /// What the client's `X-Amzn-Trace-Id` becomes, where it sent one.
+    amzn: Option<Box<str>>,
 }
 
 const TRACEPARENT_LEN: usize = 55;
+/// `Root={root};Parent={16 digits};Sampled={0 or 1}`
+const AMZN_LEN: usize = 5 + ROOT_LEN + 8 + 16 + 9 + 1;
 
 /// Fields beside `Root`, `Parent` and `Sampled` go on as far as they fit.
 const AMZN_LEN_MAX: usize = 256;
 
 impl Trace {
-    /// Continues what `head` carries, or begins a trace. Allocates only for an unusually long `X-Amzn-Trace-Id`.
+    /// Continues what `head` carries, or begins a trace. Allocates only for a client's `X-Amzn-Trace-Id`.
     pub fn from_head(head: &Head<'_>, now: Now) -> Trace {
         let w3c = traceparent_of(&head.fields);
         let amzn = head.fields.text("x-amzn-trace-id").and_then(Amzn::read);
-        let trace_id = match (&w3c, &amzn) {
-            (Some(w3c), _) => w3c.trace_id,
-            (None, Some(amzn)) => amzn.trace_id(),
-            (None, None) => new_trace_id(now),
+        let (id, flags) = match (&w3c, &amzn) {
+            (Some(w3c), _) => (w3c.trace_id, w3c.flags),
+            (None, Some(amzn)) => (amzn.trace_id(), u8::from(amzn.is_sampled())),
+            (None, None) => (new_trace_id(now), 0),
         };
-        let flags = match (&w3c, &amzn) {
-            (Some(w3c), _) => w3c.flags,
-            (None, Some(amzn)) => u8::from(amzn.is_sampled()),
-            (None, None) => 0,
-        };
-        let span_id = hex::<16>(fastrand::u64(1..).into());
-        Trace {
-            traceparent: write_traceparent(&trace_id, &span_id, flags),
-            amzn: match amzn {
-                Some(amzn) => amzn.continued(&span_id),
-                None => write_amzn(&trace_id, &span_id, flags & SAMPLED != 0),
-            },
-            is_continued: w3c.is_some(),
+        let span = fastrand::u64(1..);
+        let amzn = amzn.map(|amzn| amzn.continued(span).into_boxed_str());
+        Trace { id, span, flags, is_continued: w3c.is_some(), amzn }
+    }
+
+    /// The value of `traceparent` for the back end: `00-{trace id}-{span id}-{flags}`, lower-case digits.
+    pub fn traceparent(&self) -> Ascii<TRACEPARENT_LEN> {
+        let (id, span, flags) = (hex::<32>(self.id), hex::<16>(self.span.into()), hex::<2>(self.flags.into()));
+        Ascii::of(&[b"00-", &id, b"-", &span, b"-", &flags])
+    }
+
+    /// The value of `X-Amzn-Trace-Id` for the back end: `Root=…;Parent=…;Sampled=…` and what other fields the client
+    /// sent.
+    pub fn amzn(&self) -> AmznText<'_> {
+        match &self.amzn {
+            Some(continued) => AmznText::Continued(continued),
+            None => AmznText::New(write_amzn(self.id, self.span, self.flags & SAMPLED != 0)),
         }
     }
 
-    /// The value of `traceparent` for the back end.
-    pub fn traceparent(&self) -> &str {
-        ascii(&self.traceparent)
-    }
-
-    /// The value of `X-Amzn-Trace-Id` for the back end.
-    pub fn amzn(&self) -> &str {
-        ascii(&self.amzn)
-    }
-
     /// 32 hexadecimal digits: what the log knows the trace by.
-    pub fn trace_id(&self) -> &str {
-        ascii(&self.traceparent[3..35])
+    pub fn trace_id(&self) -> Ascii<32> {
+        Ascii::of(&[&hex::<32>(self.id)])
     }
 
     /// The `Root` of `X-Amzn-Trace-Id`: `1-{8 digits}-{24 digits}`.
-    pub fn root(&self) -> &str {
-        ascii(&self.amzn["Root=".len()..][..ROOT_LEN])
+    pub fn root(&self) -> Ascii<ROOT_LEN> {
+        Ascii::of(&[&self.amzn().as_str().as_bytes()["Root=".len()..][..ROOT_LEN]])
     }
 
     /// Whether the client's `tracestate` may go on. It belongs to the client's `traceparent` and goes with it when
@@ -78,27 +75,42 @@ impl Trace {
 
 impl fmt::Debug for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.traceparent())
+        f.write_str(self.traceparent().as_str())
     }
 }
 
-/// Only ASCII is ever written into a trace.
-fn ascii(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap_or_default()
+/// A value of `X-Amzn-Trace-Id`.
+pub enum AmznText<'t> {
+    Continued(&'t str),
+    New(Ascii<AMZN_LEN>),
 }
 
-type TraceId = [u8; 32];
-type SpanId = [u8; 16];
+impl AmznText<'_> {
+    pub fn as_str(&self) -> &str {
+        match self {
+            AmznText::Continued(text) => text,
+            AmznText::New(text) => text.as_str(),
+        }
+    }
+
+    /// The same, for whoever needs no text.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            AmznText::Continued(text) => text.as_bytes(),
+            AmznText::New(text) => text.as_bytes(),
+        }
+    }
+}
 
 /// The seconds and 96 random bits: valid in both worlds, X-Ray wants the time first.
-fn new_trace_id(now: Now) -> TraceId {
+fn new_trace_id(now: Now) -> u128 {
     let seconds = u128::from(now.unix_ms / 1000) << 96;
-    hex(seconds | (fastrand::u128(..) >> 32))
+    seconds | (fastrand::u128(..) >> 32)
 }
 
 /// What a valid `traceparent` says.
 struct TraceParent {
-    trace_id: TraceId,
+    trace_id: u128,
     flags: u8,
 }
 
@@ -127,8 +139,8 @@ impl TraceParent {
         let is_hex = [version, trace_id, parent_id, flags].iter().all(|part| part.iter().all(is_lower_hex));
         let is_valid = is_whole && has_dashes && is_hex && version != b"ff";
         let is_present = !is_all_zero(trace_id) && !is_all_zero(parent_id);
-        let flags = u8::from_str_radix(ascii(flags), 16).ok()?;
-        let trace_id = trace_id.try_into().ok()?;
+        let trace_id = read_hex(trace_id)?;
+        let flags = read_hex(flags)? as u8;
         // Flags of later versions mean nothing to this one.
         (is_valid && is_present).then_some(TraceParent { trace_id, flags: flags & (SAMPLED | RANDOM) })
     }
@@ -142,12 +154,8 @@ fn is_all_zero(digits: &[u8]) -> bool {
     digits.iter().all(|digit| *digit == b'0')
 }
 
-fn write_traceparent(trace_id: &TraceId, span_id: &SpanId, flags: u8) -> [u8; TRACEPARENT_LEN] {
-    let mut out = *b"00-00000000000000000000000000000000-0000000000000000-00";
-    out[3..35].copy_from_slice(trace_id);
-    out[36..52].copy_from_slice(span_id);
-    out[53..].copy_from_slice(&hex::<2>(flags.into()));
-    out
+fn read_hex(digits: &[u8]) -> Option<u128> {
+    u128::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 /// `1-{8 digits}-{24 digits}`
@@ -181,28 +189,20 @@ impl<'a> Amzn<'a> {
         self.sampled.unwrap_or(self.has_parent)
     }
 
-    /// The root's digits as W3C writes a trace id.
-    fn trace_id(&self) -> TraceId {
-        let mut id = [0; 32];
-        id[..8].copy_from_slice(&self.root[2..10]);
-        id[8..].copy_from_slice(&self.root[11..]);
-        id.make_ascii_lowercase();
-        id
+    /// The root's digits as W3C's trace id; they were checked when it was read.
+    fn trace_id(&self) -> u128 {
+        let (time, random) = (read_hex(&self.root[2..10]), read_hex(&self.root[11..]));
+        time.unwrap_or_default() << 96 | random.unwrap_or_default()
     }
 
     /// The field for the back end: the parent is this hop, everything else as it came.
-    fn continued(&self, span_id: &SpanId) -> SmallVec<[u8; 80]> {
-        let mut out = SmallVec::new();
-        for part in [b"Root=", &self.root[..], b";Parent=", span_id, b";Sampled=", digit(self.is_sampled())] {
-            out.extend_from_slice(part);
-        }
+    fn continued(&self, span: u64) -> String {
+        let mut out = String::from(write_root(self.root, span, self.is_sampled()).as_str());
         for (name, value) in amzn_fields(self.value) {
             let is_ours = matches!(name, "Root" | "Parent" | "Sampled");
             let is_visible = name.bytes().chain(value.bytes()).all(|byte| byte.is_ascii_graphic());
             if !is_ours && is_visible && out.len() + name.len() + value.len() + 2 <= AMZN_LEN_MAX {
-                for part in [b";", name.as_bytes(), b"=", value.as_bytes()] {
-                    out.extend_from_slice(part);
-                }
+                out.extend([";", name, "=", value]);
             }
         }
         out
@@ -220,17 +220,17 @@ fn read_root(value: &str) -> Option<&[u8; ROOT_LEN]> {
     (root.starts_with(b"1-") && root[10] == b'-' && is_hex && is_present).then_some(root)
 }
 
-fn write_amzn(trace_id: &TraceId, span_id: &SpanId, is_sampled: bool) -> SmallVec<[u8; 80]> {
-    let mut out = SmallVec::new();
-    let (time, random) = trace_id.split_at(8);
-    for part in [b"Root=1-", time, b"-", random, b";Parent=", span_id, b";Sampled=", digit(is_sampled)] {
-        out.extend_from_slice(part);
-    }
-    out
+fn write_amzn(id: u128, span: u64, is_sampled: bool) -> Ascii<AMZN_LEN> {
+    let id = hex::<32>(id);
+    let mut root = *b"1-00000000-000000000000000000000000";
+    root[2..10].copy_from_slice(&id[..8]);
+    root[11..].copy_from_slice(&id[8..]);
+    write_root(&root, span, is_sampled)
 }
 
-fn digit(is_set: bool) -> &'static [u8] {
-    if is_set { b"1" } else { b"0" }
+fn write_root(root: &[u8; ROOT_LEN], span: u64, is_sampled: bool) -> Ascii<AMZN_LEN> {
+    let sampled: &[u8] = if is_sampled { b"1" } else { b"0" };
+    Ascii::of(&[b"Root=", root, b";Parent=", &hex::<16>(span.into()), b";Sampled=", sampled])
 }
 
 #[cfg(test)]
@@ -251,12 +251,13 @@ mod tests {
 
     /// `#` in `expected` stands for the hop's own span id, which must be the same in both fields and new.
     #[track_caller]
-    fn check(fields: &[(&str, &str)], traceparent: &str, amzn: &str) {
+    fn check(fields: &[(&str, &str)], expected: &str, amzn: &str) {
         let trace = trace(fields);
-        let span = &trace.traceparent()[36..52];
+        let traceparent = trace.traceparent();
+        let span = &traceparent.as_str()[36..52];
         assert_ne!(span, SPAN);
-        assert_eq!(trace.traceparent(), traceparent.replace('#', span));
-        assert_eq!(trace.amzn(), amzn.replace('#', span));
+        assert_eq!(trace.traceparent().as_str(), expected.replace('#', span));
+        assert_eq!(trace.amzn().as_str(), amzn.replace('#', span));
     }
 
     #[test]
@@ -308,20 +309,23 @@ mod tests {
             String::new(),
         ] {
             let trace = trace(&[("traceparent", &value), ("x-amzn-trace-id", "Root=1-5759e988-nonsense;Sampled=1")]);
-            assert_ne!(trace.trace_id(), ID, "{value}");
-            assert!(trace.traceparent().ends_with("-00") && trace.amzn().ends_with(";Sampled=0"), "{value}");
+            assert_ne!(trace.trace_id().as_str(), ID, "{value}");
+            assert!(
+                trace.traceparent().as_str().ends_with("-00") && trace.amzn().as_str().ends_with(";Sampled=0"),
+                "{value}"
+            );
             assert!(!trace.keeps_tracestate());
         }
         let value = format!("00-{ID}-{SPAN}-01");
-        assert_ne!(trace(&[("traceparent", &value), ("traceparent", &value)]).trace_id(), ID);
+        assert_ne!(trace(&[("traceparent", &value), ("traceparent", &value)]).trace_id().as_str(), ID);
     }
 
     #[test]
     fn a_new_trace_has_the_time_first_and_one_id_in_both_fields() {
         let (one, other) = (trace(&[]), trace(&[]));
-        assert!(one.trace_id().starts_with("65ba1cc0"), "{one:?}");
-        assert_eq!(one.root().replace('-', "")[1..], *one.trace_id());
-        assert_ne!(one.trace_id(), other.trace_id());
+        assert!(one.trace_id().as_str().starts_with("65ba1cc0"), "{one:?}");
+        assert_eq!(one.root().as_str().replace('-', "")[1..], *one.trace_id().as_str());
+        assert_ne!(one.trace_id().as_bytes(), other.trace_id().as_bytes());
     }
 
     proptest! {
@@ -329,8 +333,8 @@ mod tests {
         fn what_is_sent_on_is_well_formed_whatever_came(w3c in ".{0,80}", amzn in "(Root=1-5759e988-bd862e3fe1be46a994272793)?.{0,400}") {
             let trace = trace(&[("traceparent", &w3c), ("x-amzn-trace-id", &amzn)]);
             prop_assert!(TraceParent::read(trace.traceparent().as_bytes()).is_some());
-            prop_assert!(Amzn::read(trace.amzn()).is_some());
-            prop_assert!(trace.amzn().len() <= AMZN_LEN_MAX && trace.amzn().bytes().all(|b| b.is_ascii_graphic()));
+            prop_assert!(Amzn::read(trace.amzn().as_str()).is_some());
+            prop_assert!(trace.amzn().as_str().len() <= AMZN_LEN_MAX && trace.amzn().as_str().bytes().all(|b| b.is_ascii_graphic()));
         }
     }
 }

@@ -145,7 +145,7 @@ impl Variable {
             Variable::SourceIp => drop(write!(out, "{}", line.client)),
             Variable::Stage => push_text(out, line.route.map(|route| route.stage())),
             Variable::Status => push_status(out, facts.final_status()),
-            Variable::TraceRoot => push_text(out, Some(facts.trace.root())),
+            Variable::TraceRoot => push_text(out, Some(facts.trace.root().as_str())),
             Variable::UserAgent => push_escaped(out, line.user_agent.unwrap_or_default()),
         }
     }

@@ -40,7 +40,7 @@ pub use flight::Step;
 pub use follower::Follower;
 pub use key::Key;
 pub use leader::{Leader, Overflow, Sharing};
-pub use outcome::{CacheStatus, Outcome};
+pub use outcome::Outcome;
 pub use plan::{Ask, Inputs, Plan, check};
 pub use refresh::UNAUTHORIZED_WARNING;
 pub use store::{CarryOver, Lookup, Store};

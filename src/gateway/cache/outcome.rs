@@ -1,4 +1,4 @@
-use http::HeaderValue;
+use crate::base::push_number;
 
 /// What the cache did for a request: the metric's label, and the field `Cache-Status` (RFC 9211).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,15 +15,6 @@ pub enum Outcome {
     Bypass,
 }
 
-/// The value of `Cache-Status`, held inline.
-#[derive(Clone, Copy, Debug)]
-pub struct CacheStatus {
-    text: [u8; CacheStatus::LEN_MAX],
-    len: usize,
-}
-
-const HIT: &[u8] = b"tollgate; hit; ttl=";
-
 impl Outcome {
     /// The value of the label `cache`.
     pub fn as_str(self) -> &'static str {
@@ -36,54 +27,21 @@ impl Outcome {
         }
     }
 
-    /// The value of `Cache-Status`.
-    pub fn cache_status(self) -> CacheStatus {
-        match self {
-            Outcome::Hit { remaining_s } => CacheStatus::hit(remaining_s),
-            Outcome::Collapsed => CacheStatus::of(b"tollgate; fwd=miss; collapsed"),
-            Outcome::Miss { is_stored: true } => CacheStatus::of(b"tollgate; fwd=miss; stored"),
-            Outcome::Miss { is_stored: false } => CacheStatus::of(b"tollgate; fwd=miss"),
-            Outcome::Refreshed { is_stored: true } => CacheStatus::of(b"tollgate; fwd=request; stored"),
-            Outcome::Refreshed { is_stored: false } => CacheStatus::of(b"tollgate; fwd=request"),
-            Outcome::Bypass => CacheStatus::of(b"tollgate; fwd=bypass"),
+    /// Appends the value of `Cache-Status`.
+    pub fn push_cache_status(self, out: &mut Vec<u8>) {
+        let text: &[u8] = match self {
+            Outcome::Hit { .. } => b"tollgate; hit; ttl=",
+            Outcome::Collapsed => b"tollgate; fwd=miss; collapsed",
+            Outcome::Miss { is_stored: true } => b"tollgate; fwd=miss; stored",
+            Outcome::Miss { is_stored: false } => b"tollgate; fwd=miss",
+            Outcome::Refreshed { is_stored: true } => b"tollgate; fwd=request; stored",
+            Outcome::Refreshed { is_stored: false } => b"tollgate; fwd=request",
+            Outcome::Bypass => b"tollgate; fwd=bypass",
+        };
+        out.extend_from_slice(text);
+        if let Outcome::Hit { remaining_s } = self {
+            push_number(out, remaining_s);
         }
-    }
-}
-
-impl CacheStatus {
-    /// A hit with a ttl of twenty digits, the most that a `u64` has.
-    const LEN_MAX: usize = HIT.len() + 20;
-
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.text[..self.len]
-    }
-
-    fn of(text: &[u8]) -> CacheStatus {
-        let mut status = CacheStatus { text: [0; Self::LEN_MAX], len: 0 };
-        text.iter().for_each(|&byte| status.push(byte));
-        status
-    }
-
-    fn hit(remaining_s: u64) -> CacheStatus {
-        let mut status = CacheStatus::of(HIT);
-        let digits = remaining_s.checked_ilog10().unwrap_or(0);
-        for place in (0..=digits).rev() {
-            status.push(b'0' + (remaining_s / 10u64.pow(place) % 10) as u8);
-        }
-        status
-    }
-
-    /// Every text that is pushed fits: the longest is a hit's.
-    fn push(&mut self, byte: u8) {
-        self.text[self.len] = byte;
-        self.len += 1;
-    }
-}
-
-impl From<CacheStatus> for HeaderValue {
-    fn from(status: CacheStatus) -> HeaderValue {
-        // Only visible ASCII is ever written.
-        HeaderValue::from_bytes(status.as_bytes()).unwrap_or(HeaderValue::from_static("tollgate"))
     }
 }
 
@@ -92,7 +50,9 @@ mod tests {
     use super::*;
 
     fn check(outcome: Outcome, expected: &str) {
-        assert_eq!(HeaderValue::from(outcome.cache_status()), expected);
+        let mut value = Vec::new();
+        outcome.push_cache_status(&mut value);
+        assert_eq!(String::from_utf8_lossy(&value), expected);
     }
 
     #[test]

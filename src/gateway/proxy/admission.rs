@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use super::ctx::{Admitted, Ctx};
 use crate::base::{Answer, Head, Refusal, Variant};
 use crate::gateway::route::{self, Missed};
@@ -8,7 +6,7 @@ use crate::gateway::{authorize, throttle};
 
 /// Stage and variant → route → caller → capacity: the phases in their order, once a request.
 pub(super) async fn admit(live: &Live, head: &Head<'_>, ctx: &mut Ctx) -> Result<(), Answer> {
-    let snapshot = Arc::clone(&ctx.snapshot);
+    let snapshot = &*ctx.snapshot;
     let Some(route::Place { stage: stage_id, path }) = snapshot.domains().locate(head.host, head.path) else {
         return Err(Answer::new(Refusal::UnknownStage, "neither the host nor the path names an API and a stage"));
     };

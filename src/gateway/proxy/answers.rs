@@ -1,6 +1,5 @@
 use std::net::IpAddr;
 
-use http::header;
 use pingora_error::{Error, ErrorSource, Result};
 use pingora_proxy::{FailToProxy, Session};
 
@@ -8,11 +7,10 @@ use super::Conductor;
 use super::asked::Asked;
 use super::cached::note;
 use super::ctx::Ctx;
-use super::passed::warning;
-use crate::base::{Answer, Now, Refusal};
-use crate::gateway::cache::{Entry, Outcome};
+use crate::base::{Answer, Now, Refusal, push_number};
+use crate::gateway::cache::{self, Entry, Outcome};
 use crate::gateway::integrate::Mock;
-use crate::gateway::respond::{self, Reply};
+use crate::gateway::respond::{self, Refused, Reply, Sink};
 use crate::gateway::snapshot::Live;
 use crate::telemetry::{Facts, Line};
 
@@ -88,10 +86,15 @@ pub(super) fn tell(live: &Live, asked: Option<&Asked<'_>>, client: IpAddr, ctx: 
 /// Words a refusal, and notes it.
 pub(super) fn refusal(answer: Answer, ctx: &mut Ctx) -> Reply {
     let seal = ctx.seal();
-    let reply = respond::refuse(&answer, seal.style, &seal.request_id);
+    let reply = Refused { answer: &answer, style: seal.style, request_id: &seal.request_id }.reply();
+    note_refusal(answer, ctx);
+    reply
+}
+
+/// Notes what the log says of a refusal.
+pub(super) fn note_refusal(answer: Answer, ctx: &mut Ctx) {
     ctx.facts.refusal = Some(answer.refusal);
     ctx.facts.detail = answer.log;
-    reply
 }
 
 /// The answer of a `MOCK` integration.
@@ -106,10 +109,17 @@ pub(super) fn stored(entry: &Entry, now: Now, ctx: &mut Ctx) -> Reply {
     note(ctx, Outcome::Hit { remaining_s: entry.remaining_s(now) });
     let mut reply = Reply::new(entry.head.status.as_u16(), entry.body.clone());
     reply.fields.extend(entry.head.fields.iter().cloned());
-    let reply = reply.with_number(header::AGE, entry.age_s(now));
+    stored_fields(entry, now, ctx, &mut reply);
+    reply
+}
+
+/// What an answer from the cache says beside what was stored.
+pub(super) fn stored_fields(entry: &Entry, now: Now, ctx: &Ctx, sink: &mut impl Sink) {
+    sink.field("age", |out| push_number(out, entry.age_s(now)));
     // A caller whose wish for a refresh was ignored is told so.
-    let (name, value) = warning();
-    if ctx.is_warned { reply.with(name, value) } else { reply }
+    if ctx.is_warned {
+        sink.text("warning", cache::UNAUTHORIZED_WARNING.as_bytes());
+    }
 }
 
 /// An error that no attempt has put into words.

@@ -28,6 +28,8 @@ pub(super) struct HeadSize {
 const LINE_FRAME: usize = 12;
 /// `: ` and `\r\n`
 const FIELD_FRAME: usize = 4;
+/// The empty line.
+const END_OF_HEAD: usize = 2;
 
 impl HeadSize {
     pub(super) fn new<'a>(
@@ -37,6 +39,12 @@ impl HeadSize {
     ) -> HeadSize {
         let fields = fields.map(|(name, value)| name.len() + value.len() + FIELD_FRAME).sum();
         HeadSize { line: method.len() + target_len + LINE_FRAME, fields }
+    }
+
+    /// Of a head of HTTP/1.1 that took `len` bytes.
+    pub(super) fn of_wire(method: &str, target_len: usize, len: usize) -> HeadSize {
+        let line = method.len() + target_len + LINE_FRAME;
+        HeadSize { line, fields: len.saturating_sub(line + END_OF_HEAD) }
     }
 
     pub(super) fn of_session(session: &Session) -> HeadSize {

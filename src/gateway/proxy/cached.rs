@@ -110,7 +110,9 @@ impl Conductor {
             return Ok(Some(found));
         }
         let canonical = ctx.canonical.clone();
-        look_up(&Asked::of_session(session, &canonical).head, ctx, cache).await
+        let found = look_up(&Asked::of_session(session, &canonical).head, ctx, cache).await?;
+        note_lookup(&found, ctx);
+        Ok(found)
     }
 
     async fn reply_stored(&self, session: &mut Session, ctx: &mut Ctx, entry: &Entry) -> Result<bool> {
@@ -262,24 +264,24 @@ impl Conductor {
     }
 }
 
-/// Asks the cache about an admitted request, and notes what it is told; `None`: the request bypasses it.
-pub(super) async fn look_up(
-    head: &Head<'_>,
-    ctx: &mut Ctx,
-    cache: &cache::Plan,
-) -> Result<Option<(Ask, Lookup)>, Answer> {
+/// Asks the cache about an admitted request; `None`: the request bypasses it.
+pub(super) async fn look_up(head: &Head<'_>, ctx: &Ctx, cache: &cache::Plan) -> Result<Option<(Ask, Lookup)>, Answer> {
     let may_invalidate = ctx.admitted.as_ref().is_some_and(|admitted| admitted.ticket.may_invalidate_cache());
     let asked = {
         let params = ctx.params(head.path);
         cache.ask(head, |at| params.get(at).copied(), may_invalidate)?
     };
-    let Some(ask) = asked else {
-        note(ctx, Outcome::Bypass);
-        return Ok(None);
-    };
-    ctx.is_warned = ask.is_warned();
+    let Some(ask) = asked else { return Ok(None) };
     let found = cache.lookup(&ask, ctx.facts.started).await;
     Ok(Some((ask, found)))
+}
+
+/// Notes what the cache said.
+pub(super) fn note_lookup(found: &Option<(Ask, Lookup)>, ctx: &mut Ctx) {
+    match found {
+        None => note(ctx, Outcome::Bypass),
+        Some((ask, _)) => ctx.is_warned = ask.is_warned(),
+    }
 }
 
 /// Reads a body that the fetch needs as a whole; `None` if the request has none.

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 
 use super::arrival;
 use crate::base::{Answer, Fields, Head, Now, RequestId, RouteId, Scheme, StageId, Variant};
+use crate::config::ErrorStyle;
 use crate::gateway::authorize::Key;
 use crate::gateway::cache;
 use crate::gateway::integrate::{Deadline, Pick};
@@ -72,8 +73,34 @@ impl Ctx {
     }
 
     pub(super) fn identified(live: &Live, started: Now, (id, trace): (RequestId, Trace)) -> Ctx {
+        Ctx::of(live.snapshot(), started, (id, trace))
+    }
+
+    /// Makes a context that has [ended](Ctx::end) the one of another request. Where both see the same snapshot, it is
+    /// not taken hold of anew: its counter is shared by all workers.
+    pub(super) fn begin(&mut self, current: &Arc<Snapshot>, started: Now, (id, trace): (RequestId, Trace)) {
+        if !Arc::ptr_eq(&self.snapshot, current) {
+            self.snapshot = Arc::clone(current);
+        }
+        self.facts = Facts::new(id, trace, started);
+    }
+
+    /// Lets go of all that belongs to the request but its facts.
+    pub(super) fn end(&mut self) {
+        // Named one by one, so that a new one is not forgotten.
+        let Ctx { snapshot: _, facts: _, canonical, place, admitted, cached, is_warned, found, attempt } = self;
+        *canonical = None;
+        *place = Place::default();
+        *admitted = None;
+        *cached = None;
+        *is_warned = false;
+        *found = None;
+        *attempt = Attempt::default();
+    }
+
+    fn of(snapshot: Arc<Snapshot>, started: Now, (id, trace): (RequestId, Trace)) -> Ctx {
         Ctx {
-            snapshot: live.snapshot(),
+            snapshot,
             facts: Facts::new(id, trace, started),
             canonical: None,
             place: Place::default(),
@@ -89,6 +116,11 @@ impl Ctx {
         self.place.stage.map(|id| self.snapshot.stage(id))
     }
 
+    /// The style of the API that the request belongs to.
+    pub(super) fn style(&self) -> ErrorStyle {
+        self.stage().map_or(self.snapshot.style(), Stage::style)
+    }
+
     /// The plan of the route that was found.
     pub(super) fn plan(&self) -> Option<&Plan> {
         let variant = self.place.variant?;
@@ -97,11 +129,7 @@ impl Ctx {
 
     /// What every answer to this request carries.
     pub(super) fn seal(&self) -> Seal {
-        Seal {
-            request_id: self.facts.request_id,
-            style: self.stage().map_or(self.snapshot.style(), Stage::style),
-            cache_status: self.cached.map(cache::Outcome::cache_status),
-        }
+        Seal { request_id: self.facts.request_id, style: self.style(), cached: self.cached }
     }
 
     /// The values of the path parameters, as slices of the canonical path.

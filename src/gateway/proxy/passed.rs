@@ -28,17 +28,18 @@ pub(super) fn with_outgoing<R>(asked: &Asked<'_>, ctx: &Ctx, use_it: impl FnOnce
     let (stage, plan) = (ctx.stage()?, ctx.plan()?);
     let Target::Http(http) = &plan.target else { return None };
     let path = asked.head.path;
+    let (traceparent, amzn_trace) = (ctx.facts.trace.traceparent(), ctx.facts.trace.amzn());
     let context = Context {
-        request_id: ctx.facts.request_id.as_str().as_bytes(),
+        request_id: ctx.facts.request_id.as_bytes(),
         api: &stage.name().api,
         stage: &stage.name().stage,
         route: &plan.path,
         path,
         key: ctx.place.key.as_ref().map(|key| &**key.name()),
         authority: asked.authority,
-        traceparent: ctx.facts.trace.traceparent().as_bytes(),
+        traceparent: traceparent.as_bytes(),
         is_trace_continued: ctx.facts.trace.keeps_tracestate(),
-        amzn_trace: ctx.facts.trace.amzn().as_bytes(),
+        amzn_trace: amzn_trace.as_bytes(),
     };
     let params = ctx.params(path);
     Some(use_it(&http.shape().outgoing(&asked.head, &params, &context)))

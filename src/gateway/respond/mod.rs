@@ -4,14 +4,17 @@
 //! Promises: this is the only place that renders an error body; both styles of `docs/errors.md` come from one table
 //! ([`Refusal`](crate::base::Refusal)); what only the log may know cannot get in here. Every answer carries its
 //! request id. A refused client keeps its connection, unless it is still sending a body larger than 64 KiB.
-//! Cost: one header map per answer; the bodies of aws style are static.
+//! Cost: an answer is written once, into a buffer that is there already; only where a protocol wants a header map are
+//! its fields collected.
 
 mod problem;
 mod reply;
 mod seal;
 mod send;
+mod sink;
 
-pub use problem::refuse;
+pub use problem::Refused;
 pub use reply::Reply;
 pub use seal::Seal;
 pub use send::{DRAIN_TIMEOUT, may_drain, send, send_head};
+pub use sink::Sink;

@@ -1,51 +1,41 @@
 use http::{HeaderName, HeaderValue};
 use pingora_http::ResponseHeader;
 
+use super::Sink;
 use crate::base::RequestId;
 use crate::config::ErrorStyle;
-use crate::gateway::cache::CacheStatus;
+use crate::gateway::cache;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const AWS_REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
-const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+const REQUEST_ID: &str = "x-request-id";
+const AWS_REQUEST_ID: &str = "x-amzn-requestid";
+const CACHE_STATUS: &str = "cache-status";
 
 /// What every answer carries, whoever wrote it.
 #[derive(Clone, Debug)]
 pub struct Seal {
     pub request_id: RequestId,
     pub style: ErrorStyle,
-    /// The value of `Cache-Status` (RFC 9211), on routes that are cached.
-    pub cache_status: Option<CacheStatus>,
+    /// What `Cache-Status` says (RFC 9211), on routes that are cached.
+    pub cached: Option<cache::Outcome>,
 }
 
 impl Seal {
-    /// The fields, each to replace what the answer has under its name.
-    pub fn fields(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-        let id_name = self.id_name();
-        // A request id is visible ASCII, so it is always a legal value.
-        let id = HeaderValue::from_str(self.request_id.as_str()).ok().map(|value| (id_name, value));
-        id.into_iter().chain(self.cache_status.map(|value| (CACHE_STATUS, value.into())))
-    }
-
-    /// Writes the fields as lines of a head.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        let mut line = |name: &HeaderName, value: &[u8]| {
-            [name.as_str().as_bytes(), b": ", value, b"\r\n"].iter().for_each(|part| out.extend_from_slice(part));
-        };
-        line(&self.id_name(), self.request_id.as_str().as_bytes());
-        if let Some(status) = &self.cache_status {
-            line(&CACHE_STATUS, status.as_bytes());
+    /// Hands over the fields, each to replace what the answer has under its name.
+    pub fn fields(&self, sink: &mut impl Sink) {
+        sink.text(self.id_name(), self.request_id.as_bytes());
+        if let Some(outcome) = &self.cached {
+            sink.field(CACHE_STATUS, |out| outcome.push_cache_status(out));
         }
     }
 
     /// Whether an answer's own field `name`, in any case, is replaced by one of these.
     pub fn replaces(&self, name: impl AsRef<[u8]>) -> bool {
         let name = name.as_ref();
-        name.eq_ignore_ascii_case(self.id_name().as_str().as_bytes())
-            || (self.cache_status.is_some() && name.eq_ignore_ascii_case(CACHE_STATUS.as_str().as_bytes()))
+        name.eq_ignore_ascii_case(self.id_name().as_bytes())
+            || (self.cached.is_some() && name.eq_ignore_ascii_case(CACHE_STATUS.as_bytes()))
     }
 
-    fn id_name(&self) -> HeaderName {
+    fn id_name(&self) -> &'static str {
         match self.style {
             ErrorStyle::Standard => REQUEST_ID,
             ErrorStyle::Aws => AWS_REQUEST_ID,
@@ -54,9 +44,31 @@ impl Seal {
 
     /// Adds the fields to an answer's head.
     pub fn apply(&self, head: &mut ResponseHeader) {
-        for (name, value) in self.fields() {
+        self.fields(&mut Insertion(head));
+    }
+}
+
+struct Insertion<'h>(&'h mut ResponseHeader);
+
+impl Sink for Insertion<'_> {
+    fn field(&mut self, name: &'static str, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut value = Vec::new();
+        write(&mut value);
+        if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(value)) {
             // Refused only past the header map's bound of 32,768 fields, which no parser of ours lets in.
-            let _ = head.insert_header(name, value);
+            let _ = self.0.insert_header(HeaderName::from_static(name), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_seals_an_answer_is_not_in_the_lines_of_a_stored_one() {
+        for name in [REQUEST_ID, AWS_REQUEST_ID, CACHE_STATUS] {
+            assert!(cache::Entry::is_of_the_moment(name), "{name}");
         }
     }
 }

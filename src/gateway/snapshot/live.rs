@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Cache};
 
 use super::compile::{Compiled, Snapshot};
 use super::connections::Connections;
@@ -15,9 +15,12 @@ use crate::telemetry::Telemetry;
 /// How long a stop waits for the access log's writer.
 const LOG_PATIENCE: Duration = Duration::from_secs(5);
 
+/// What [`Live::follow`] gives.
+pub type Current = Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>;
+
 /// The current snapshot, and what outlives it.
 pub struct Live {
-    current: ArcSwap<Snapshot>,
+    current: Arc<ArcSwap<Snapshot>>,
     clock: Clock,
     telemetry: Telemetry,
     store: Store,
@@ -35,7 +38,7 @@ impl std::fmt::Debug for Live {
 impl Live {
     /// `compiled` is the first snapshot; it was compiled with this `store` and these `pools`.
     pub fn new(clock: Clock, telemetry: Telemetry, store: Store, pools: Arc<Pools>, compiled: Compiled) -> Live {
-        let current = ArcSwap::from_pointee(compiled.snapshot);
+        let current = Arc::new(ArcSwap::from_pointee(compiled.snapshot));
         Live {
             current,
             clock,
@@ -50,6 +53,12 @@ impl Live {
     /// The current snapshot; a request asks once and keeps what it got.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.current.load_full()
+    }
+
+    /// Follows the current snapshot, for who asks for every request: costs one load while it stays the same, and touches
+    /// no counter that workers share. Keeps the snapshot alive that it was asked for last.
+    pub fn follow(&self) -> Current {
+        Cache::new(Arc::clone(&self.current))
     }
 
     /// Makes a snapshot the current one. Requests in flight end with the one that they began with.

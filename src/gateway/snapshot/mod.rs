@@ -23,7 +23,7 @@ pub use compile::{Compiled, Snapshot};
 pub use connections::{Connections, Open};
 pub use explain::{Explanation, Step};
 pub use flush::Flush;
-pub use live::Live;
+pub use live::{Current, Live};
 pub use question::Question;
 pub(crate) use question::host_of;
 pub use stage::{Membership, Plan, Stage};

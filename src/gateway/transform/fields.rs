@@ -3,7 +3,7 @@
 
 use smallvec::SmallVec;
 
-use crate::base::{Fields, is_field};
+use crate::base::{Fields, is_token};
 
 /// Whose business a field is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,27 +29,27 @@ impl Kind {
     /// Few names have one length, so that most fields cost a jump and a comparison or two.
     pub(super) fn of(name: &[u8]) -> Kind {
         match name.len() {
-            2 if is_field(name, b"te") => Kind::HopByHop,
-            4 if is_field(name, b"host") => Kind::Claim,
-            6 if is_field(name, b"accept") => Kind::Content,
-            6 if is_field(name, b"expect") => Kind::Expect,
-            7 if is_field(name, b"trailer") || is_field(name, b"upgrade") => Kind::HopByHop,
+            2 if is_token(name, b"te") => Kind::HopByHop,
+            4 if is_token(name, b"host") => Kind::Claim,
+            6 if is_token(name, b"accept") => Kind::Content,
+            6 if is_token(name, b"expect") => Kind::Expect,
+            7 if is_token(name, b"trailer") || is_token(name, b"upgrade") => Kind::HopByHop,
             9 if is_claim(name, b"x-api-key") || is_claim(name, b"x-real-ip") || is_claim(name, b"forwarded") => {
                 Kind::Claim
             }
-            10 if is_field(name, b"connection") || is_field(name, b"keep-alive") => Kind::HopByHop,
-            10 if is_field(name, b"tracestate") => Kind::Tracestate,
+            10 if is_token(name, b"connection") || is_token(name, b"keep-alive") => Kind::HopByHop,
+            10 if is_token(name, b"tracestate") => Kind::Tracestate,
             11 if is_claim(name, b"traceparent") => Kind::Claim,
-            12 if is_field(name, b"content-type") => Kind::Content,
+            12 if is_token(name, b"content-type") => Kind::Content,
             12 if is_claim(name, b"x-request-id") => Kind::Claim,
-            14 if is_field(name, b"content-length") => Kind::Length,
-            14 if is_field(name, b"http2-settings") => Kind::HopByHop,
+            14 if is_token(name, b"content-length") => Kind::Length,
+            14 if is_token(name, b"http2-settings") => Kind::HopByHop,
             15 if is_claim(name, b"x-amzn-trace-id") => Kind::Claim,
-            16 if is_field(name, b"content-encoding") => Kind::Content,
-            16 if is_field(name, b"proxy-connection") => Kind::HopByHop,
-            17 if is_field(name, b"transfer-encoding") => Kind::HopByHop,
-            18 if is_field(name, b"proxy-authenticate") => Kind::HopByHop,
-            19 if is_field(name, b"proxy-authorization") => Kind::HopByHop,
+            16 if is_token(name, b"content-encoding") => Kind::Content,
+            16 if is_token(name, b"proxy-connection") => Kind::HopByHop,
+            17 if is_token(name, b"transfer-encoding") => Kind::HopByHop,
+            18 if is_token(name, b"proxy-authenticate") => Kind::HopByHop,
+            19 if is_token(name, b"proxy-authorization") => Kind::HopByHop,
             12.. if is_claim(&name[..12], b"x-forwarded-") => Kind::Claim,
             _ => Kind::Plain,
         }
@@ -72,7 +72,7 @@ pub(super) fn nominations<'a>(fields: &Fields<'a>) -> Nominations<'a> {
     let mut found = SmallVec::new();
     fields.for_each("connection", |value| {
         // By far the most frequent, and it nominates nothing.
-        if !value.eq_ignore_ascii_case(b"keep-alive") {
+        if !is_token(value, b"keep-alive") {
             nominate(value, &mut found);
         }
     });
@@ -103,7 +103,7 @@ pub(super) fn is_one_of<N: AsRef<[u8]>>(name: &[u8], names: &[N]) -> bool {
 fn is_claim<const N: usize>(name: &[u8], lower: &[u8; N]) -> bool {
     name.first_chunk::<N>().is_some_and(|start| {
         let folded = start.map(|byte| if byte == b'_' { b'-' } else { byte });
-        name.len() == N && is_field(&folded, lower)
+        name.len() == N && is_token(&folded, lower)
     })
 }
 

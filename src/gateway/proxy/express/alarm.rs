@@ -16,6 +16,11 @@ pub(super) struct Alarm {
 }
 
 impl Alarm {
+    /// Whether it is known that the task is woken at `deadline` or before.
+    pub(super) fn is_set(&self, deadline: Instant) -> bool {
+        self.sleep.as_ref().is_some_and(|sleep| sleep.deadline() <= deadline && !sleep.is_elapsed())
+    }
+
     /// Whether `deadline` is over; if not, the task is woken then.
     pub(super) fn poll_past(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));

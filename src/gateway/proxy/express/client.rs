@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -22,6 +22,8 @@ pub(super) struct Client {
     pub(super) peer: SocketAddr,
     pub(super) ip: IpAddr,
     pub(super) alarm: Alarm,
+    /// Whether a stop of the gateway wakes the task.
+    is_stop_awaited: bool,
     /// Bytes that were read after a request's own.
     pub(super) read_after: Vec<u8>,
 }
@@ -30,15 +32,35 @@ impl Client {
     pub(super) fn new(tcp: TcpStream, peer: SocketAddr) -> Client {
         // Without it the last packet of an answer would wait for an acknowledgement. Fails only on a dead socket.
         let _ = tcp.set_nodelay(true);
-        Client { tcp, peer, ip: peer.ip().to_canonical(), alarm: Alarm::default(), read_after: Vec::new() }
+        Client {
+            tcp,
+            peer,
+            ip: peer.ip().to_canonical(),
+            alarm: Alarm::default(),
+            is_stop_awaited: false,
+            read_after: Vec::new(),
+        }
     }
 
-    /// Waits for the next request without holding a buffer. `false`: there will be none.
-    pub(super) async fn wait(&mut self, deadline: Instant, mut stop: Pin<&mut impl Future<Output = ()>>) -> bool {
+    /// Waits for the next request without holding a buffer. `false`: there will be none. `is_stopping` tells at once
+    /// what `stop` tells by a wake-up.
+    pub(super) async fn wait(
+        &mut self,
+        deadline: Instant,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
+        is_stopping: impl Fn() -> bool,
+    ) -> bool {
+        let mut is_first_look = true;
         poll_fn(|cx| {
             if let Poll::Ready(ready) = self.tcp.poll_read_ready(cx) {
                 return Poll::Ready(ready.is_ok());
             }
+            // Between two requests nothing is asked that would have woken us: only a wake-up makes us ask.
+            let is_watched = self.is_stop_awaited && self.alarm.is_set(deadline) && !is_stopping();
+            if std::mem::take(&mut is_first_look) && is_watched {
+                return Poll::Pending;
+            }
+            self.is_stop_awaited = true;
             if stop.as_mut().poll(cx).is_ready() || self.alarm.poll_past(cx, deadline).is_ready() {
                 return Poll::Ready(false);
             }
@@ -49,7 +71,12 @@ impl Client {
 
     /// Reads into `buffer`; 0: the client has closed its side.
     pub(super) async fn read(&mut self, buffer: &mut [u8], deadline: Instant) -> Option<io::Result<usize>> {
-        self.alarm.until(deadline, pin!(self.tcp.read(buffer))).await
+        let mut buffer = ReadBuf::new(buffer);
+        poll_fn(|cx| match Pin::new(&mut self.tcp).poll_read(cx, &mut buffer) {
+            Poll::Ready(done) => Poll::Ready(Some(done.map(|()| buffer.filled().len()))),
+            Poll::Pending => self.alarm.poll_past(cx, deadline).map(|()| None),
+        })
+        .await
     }
 
     /// Reads and drops `len` bytes. `false`: they did not come in time.

@@ -6,19 +6,19 @@ use tokio::net::TcpStream;
 
 use super::Express;
 use super::client::Client;
-use super::decide::Way;
-use super::desk::{Bench, DateStamp, Desk};
+use super::decide::{Held, Way};
+use super::desk::{Desk, Input, Paper};
 use super::exchange::{Passed, Work};
 use super::handover::HandedOver;
 use super::head::{HeadFault, RequestHead, read_request};
-use super::reply::{self, Unread};
+use super::reply::{self, Form, Unread};
 use super::response::Manner;
-use crate::base::{Answer, Head, Now, Refusal};
-use crate::gateway::proxy::answers::{refusal, tell};
+use crate::base::{Answer, FieldSpan, Head, Now, Refusal};
+use crate::gateway::proxy::answers::tell;
 use crate::gateway::proxy::arrival;
 use crate::gateway::proxy::asked::{Asked, HeadSize};
 use crate::gateway::proxy::ctx::Ctx;
-use crate::gateway::respond::{self, Reply};
+use crate::gateway::respond;
 
 /// What becomes of a connection after a request.
 enum Next {
@@ -32,16 +32,18 @@ enum Next {
 
 /// What becomes of it right after an answer.
 enum Answered {
-    /// The request's bytes after its head are these; the next request may follow.
+    /// So many bytes were the request's; the next request may follow.
     Kept(usize),
     Over(Next),
 }
 
-/// What a reply is written with.
-struct Desktop<'d> {
-    output: &'d mut Vec<u8>,
-    date: &'d mut DateStamp,
-    bench: &'d mut Bench,
+/// A request as it came.
+#[derive(Clone, Copy)]
+struct Sent<'s> {
+    asked: &'s Asked<'s>,
+    head: &'s RequestHead<'s>,
+    /// What was read after the head.
+    body: &'s [u8],
 }
 
 impl Express {
@@ -50,14 +52,15 @@ impl Express {
         let mut client = Client::new(tcp, peer);
         let mut stop = pin!(stopped(shutdown.clone()));
         let mut idle_since = self.live.clock().now();
+        let mut idle_timeout = self.live.snapshot().limits().idle_timeout;
         loop {
-            let deadline = self.instant(idle_since, self.live.snapshot().limits().idle_timeout);
-            if client.read_after.is_empty() && !client.wait(deadline, stop.as_mut()).await {
+            let deadline = self.instant(idle_since, idle_timeout);
+            if client.read_after.is_empty() && !client.wait(deadline, stop.as_mut(), || self.live.is_draining()).await {
                 return;
             }
-            let mut desk = self.desks.borrow();
-            // Boxed, so that an idle connection does not hold the room that a busy one needs.
-            let next = Box::pin(self.serve(&mut client, &mut desk, &mut idle_since)).await;
+            let mut desk = self.desks.borrow(&self.live);
+            let next = self.serve(&mut client, &mut desk, &mut idle_since).await;
+            idle_timeout = desk.paper.current.load().limits().idle_timeout;
             self.desks.give_back(desk);
             match next {
                 Next::Wait => {}
@@ -77,70 +80,66 @@ impl Express {
 
     /// Answers what was sent at once, and what follows until there is nothing more to read.
     async fn serve(&self, client: &mut Client, desk: &mut Desk, idle_since: &mut Now) -> Next {
-        desk.begin(&mut client.read_after);
+        let Desk { input, spans, paper } = desk;
+        input.begin(&mut client.read_after);
+        let mut started = self.live.clock().now();
         loop {
-            let started = self.live.clock().now();
-            let head = match self.read_head(client, desk, started).await {
-                Ok(Some(head)) => head,
-                Ok(None) => return Next::Close,
-                Err(answer) => return self.refuse_unread(client, desk, answer, started).await,
-            };
-            match self.answer(client, desk, &head, started, idle_since).await {
-                Answered::Kept(body_len) => desk.discard(head.len + body_len, &mut client.read_after),
-                Answered::Over(next) => return next,
-            }
-            if desk.filled == 0 {
-                return Next::Wait;
-            }
-        }
-    }
-
-    /// Reads until a head is whole; `None`: the client went away before.
-    async fn read_head(
-        &self,
-        client: &mut Client,
-        desk: &mut Desk,
-        started: Now,
-    ) -> Result<Option<RequestHead>, Answer> {
-        loop {
-            if desk.filled > 0 {
-                match read_request(&desk.input[..desk.filled], &mut desk.spans) {
-                    Ok(Some(head)) => return Ok(Some(head)),
-                    Ok(None) => self.check_unread(desk)?,
-                    Err(fault) => return Err(answer_to(fault)),
+            if input.is_empty() {
+                match self.read_more(client, input, paper, started).await {
+                    Ok(true) => {}
+                    Ok(false) => return Next::Close,
+                    Err(answer) => return self.refuse_unread(client, paper, answer, started).await,
                 }
             }
-            if desk.filled == desk.input.len() {
-                desk.input.resize(2 * desk.filled, 0);
+            let answered = match read_request(input.bytes(), spans) {
+                Ok(Some(head)) => self.answer(client, paper, (&head, input.bytes(), spans), started, idle_since).await,
+                Ok(None) => match self.read_more(client, input, paper, started).await {
+                    Ok(true) => continue,
+                    Ok(false) => return Next::Close,
+                    Err(answer) => return self.refuse_unread(client, paper, answer, started).await,
+                },
+                Err(fault) => return self.refuse_unread(client, paper, answer_to(fault), started).await,
+            };
+            match answered {
+                Answered::Kept(len) => input.discard(len, &mut client.read_after),
+                Answered::Over(next) => return next,
             }
-            let deadline = self.instant(started, self.live.snapshot().limits().head_timeout);
-            match client.read(&mut desk.input[desk.filled..], deadline).await {
-                Some(Ok(count)) if count > 0 => desk.filled += count,
-                Some(_) => return Ok(None),
-                None => return Err(Answer::new(Refusal::RequestTimeout, "the request's head came too slowly")),
+            if input.is_empty() {
+                return Next::Wait;
             }
+            started = *idle_since;
         }
     }
 
-    /// Refuses what is too large before it is whole.
-    fn check_unread(&self, desk: &Desk) -> Result<(), Answer> {
-        let bytes = &desk.input[..desk.filled];
-        let line = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
-        let size = HeadSize { line, fields: bytes.len() - line };
-        arrival::check_size(size, self.live.snapshot().limits().head_bytes_max)
+    /// Reads more of a head that is not whole; `false`: the client went away.
+    async fn read_more(
+        &self,
+        client: &mut Client,
+        input: &mut Input,
+        paper: &mut Paper,
+        started: Now,
+    ) -> Result<bool, Answer> {
+        let limits = paper.current.load().limits();
+        check_unread(input.bytes(), limits.head_bytes_max)?;
+        let deadline = self.instant(started, limits.head_timeout);
+        match client.read(input.room(), deadline).await {
+            Some(Ok(count)) => {
+                input.fill(count);
+                Ok(count > 0)
+            }
+            Some(Err(_)) => Ok(false),
+            None => Err(Answer::new(Refusal::RequestTimeout, "the request's head came too slowly")),
+        }
     }
 
     /// Answers a request whose head could not be read; nothing is known of where it ends.
-    async fn refuse_unread(&self, client: &mut Client, desk: &mut Desk, answer: Answer, started: Now) -> Next {
+    async fn refuse_unread(&self, client: &mut Client, paper: &mut Paper, answer: Answer, started: Now) -> Next {
         let mut ctx = Ctx::new(&self.live, started);
-        let reply = refusal(answer, &mut ctx);
-        ctx.facts.status = reply.status;
-        ctx.facts.bytes_out = reply.body.len() as u64;
-        let manner = Manner { is_http_11: true, keeps_alive: false };
         let now = self.live.clock().now();
-        reply::write_head(&reply, &ctx.seal(), manner, (&mut desk.date, now), &mut desk.output);
+        let form = Form { manner: Manner { is_http_11: true, keeps_alive: false }, is_head_only: false, now };
+        let rest = paper.sheet().write(Held::Refused(answer), form, &mut ctx);
         let patience = ctx.snapshot.limits().body_timeout;
-        let is_sent = reply::send(client, &desk.output, &reply.body, patience).await;
+        let is_sent = reply::send(client, &paper.output, &rest, patience).await;
         tell(&self.live, None, client.ip, &ctx, now);
         if is_sent { Next::CloseGently } else { Next::Close }
     }
@@ -149,104 +148,94 @@ impl Express {
     async fn answer(
         &self,
         client: &mut Client,
-        desk: &mut Desk,
-        head: &RequestHead,
+        paper: &mut Paper,
+        (head, bytes, spans): (&RequestHead<'_>, &[u8], &[FieldSpan]),
         started: Now,
         ended: &mut Now,
     ) -> Answered {
-        let Desk { input, filled, spans, output, date, bench } = desk;
-        let (bytes, desktop) = (&input[..*filled], Desktop { output, date, bench });
         if head.is_upgrade || head.expects_continue {
             return Answered::Over(Next::HandOver(HandedOver::new(head, bytes, None, &mut client.read_after)));
         }
         let sent = head.asked(bytes, spans, client.ip);
         let identity = arrival::identify(&sent.head, started);
-        let mut ctx = Ctx::identified(&self.live, started, identity);
-        let judged = arrival::check(&sent.head, head.size(bytes, spans), &mut ctx);
+        let mut ctx = paper.context(&self.live, started, identity);
+        let judged = arrival::check(&sent.head, head.size(), &mut ctx);
         let canonical = ctx.canonical.clone();
         let path = canonical.as_deref().unwrap_or(sent.head.path);
         let asked = Asked { head: Head { path, ..sent.head }, ..sent };
         let way = match judged {
             Ok(()) => self.decide(&asked.head, &mut ctx).await,
-            Err(answer) => Way::Reply(refusal(answer, &mut ctx)),
+            Err(answer) => Way::Held(Held::Refused(answer)),
         };
-        let body = &bytes[head.len..];
+        let sent = Sent { asked: &asked, head, body: &bytes[head.len..] };
         let answered = match way {
-            Way::Reply(reply) => self.reply(client, desktop, (&asked, head, body), &mut ctx, reply).await,
-            Way::PassOn => self.pass_on_or_refuse(client, desktop, (&asked, head, body), &mut ctx).await,
+            Way::Held(held) => self.reply(client, paper, sent, &mut ctx, held, false).await,
+            // Boxed, so that an idle connection does not hold the room that an exchange needs.
+            Way::PassOn => Box::pin(self.pass_on_or_refuse(client, paper, sent, &mut ctx)).await,
             Way::HandOver => {
-                let handed = HandedOver::new(head, bytes, Some(Box::new(ctx)), &mut client.read_after);
+                let handed = HandedOver::new(head, bytes, Some(ctx), &mut client.read_after);
                 return Answered::Over(Next::HandOver(handed));
             }
         };
         *ended = self.live.clock().now();
         tell(&self.live, Some(&asked), client.ip, &ctx, *ended);
+        paper.keep(ctx);
         answered
     }
 
     async fn pass_on_or_refuse(
         &self,
         client: &mut Client,
-        desktop: Desktop<'_>,
-        (asked, head, body): (&Asked<'_>, &RequestHead, &[u8]),
+        paper: &mut Paper,
+        sent: Sent<'_>,
         ctx: &mut Ctx,
     ) -> Answered {
-        let Desktop { output, date, bench } = desktop;
-        let work = Work { asked, head, body, output, date, bench };
+        let Sent { asked, head, body } = sent;
+        let work =
+            Work { asked, head, body, output: &mut paper.output, date: &mut paper.date, bench: &mut paper.bench };
         match self.pass_on(client, work, ctx).await {
-            Passed::Kept(body_len) => Answered::Kept(body_len),
+            Passed::Kept(body_len) => Answered::Kept(head.len + body_len),
             Passed::Closed => Answered::Over(Next::Close),
             Passed::ClosedEarly => Answered::Over(Next::CloseGently),
             Passed::Refused { answer, is_body_touched } => {
-                let reply = refusal(answer, ctx);
-                let desktop = Desktop { output, date, bench };
-                let answered = self.reply_with(client, desktop, (asked, head, body), ctx, reply, is_body_touched);
-                answered.await
+                self.reply(client, paper, sent, ctx, Held::Refused(answer), is_body_touched).await
             }
         }
     }
 
+    /// Answers with what is at hand. `is_body_touched`: some of the request's body was read and is gone.
     async fn reply(
         &self,
         client: &mut Client,
-        desktop: Desktop<'_>,
-        of: (&Asked<'_>, &RequestHead, &[u8]),
+        paper: &mut Paper,
+        Sent { asked, head, body }: Sent<'_>,
         ctx: &mut Ctx,
-        reply: Reply,
-    ) -> Answered {
-        self.reply_with(client, desktop, of, ctx, reply, false).await
-    }
-
-    /// Answers with what is at hand. `is_body_touched`: some of the request's body was read and is gone.
-    async fn reply_with(
-        &self,
-        client: &mut Client,
-        desktop: Desktop<'_>,
-        (asked, head, body): (&Asked<'_>, &RequestHead, &[u8]),
-        ctx: &mut Ctx,
-        reply: Reply,
+        held: Held,
         is_body_touched: bool,
     ) -> Answered {
         let unread = if is_body_touched { Unread::Left } else { Unread::of(head, body) };
         let keeps_alive = head.keeps_alive && unread != Unread::Left && !self.live.is_draining();
         let manner = Manner { is_http_11: head.is_http_11, keeps_alive };
-        ctx.facts.status = reply.status;
-        reply::write_head(&reply, &ctx.seal(), manner, (desktop.date, ctx.facts.started), desktop.output);
-        let has_body = asked.head.method != "HEAD" && !matches!(reply.status, 204 | 304);
-        let sent: &[u8] = if has_body { &reply.body } else { &[] };
-        ctx.facts.bytes_out = sent.len() as u64;
-        if !reply::send(client, desktop.output, sent, ctx.snapshot.limits().body_timeout).await {
+        let form = Form { manner, is_head_only: asked.head.method == "HEAD", now: ctx.facts.started };
+        let rest = paper.sheet().write(held, form, ctx);
+        if !reply::send(client, &paper.output, &rest, ctx.snapshot.limits().body_timeout).await {
             return Answered::Over(Next::Close);
         }
         match unread {
-            Unread::Whole(len) if keeps_alive => Answered::Kept(len),
+            Unread::Whole(len) if keeps_alive => Answered::Kept(head.len + len),
             Unread::Whole(_) => Answered::Over(Next::Close),
             Unread::Drained(left) if keeps_alive && client.drain(left, respond::DRAIN_TIMEOUT).await => {
-                Answered::Kept(body.len())
+                Answered::Kept(head.len + body.len())
             }
             Unread::Drained(_) | Unread::Left => Answered::Over(Next::CloseGently),
         }
     }
+}
+
+/// Refuses what is too large before it is whole.
+fn check_unread(bytes: &[u8], max: usize) -> Result<(), Answer> {
+    let line = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
+    arrival::check_size(HeadSize { line, fields: bytes.len() - line }, max)
 }
 
 async fn stopped(mut shutdown: ShutdownWatch) {

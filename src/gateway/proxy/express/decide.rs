@@ -1,57 +1,63 @@
 use std::sync::Arc;
 
 use super::Express;
-use crate::base::{Head, Variant};
-use crate::gateway::cache::Lookup;
-use crate::gateway::integrate::{Http, Target};
+use crate::base::{Answer, Head};
+use crate::gateway::cache::{Entry, Lookup};
+use crate::gateway::integrate::Target;
 use crate::gateway::proxy::admission;
-use crate::gateway::proxy::answers::{fixed, refusal, stored};
-use crate::gateway::proxy::cached::{look_up, note};
+use crate::gateway::proxy::answers::fixed;
+use crate::gateway::proxy::cached::{look_up, note, note_lookup};
 use crate::gateway::proxy::ctx::Ctx;
 use crate::gateway::respond::Reply;
 
 /// How a request is answered.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it lives for a moment; a box would be an allocation an answer")]
 pub(super) enum Way {
     /// With what we hold.
-    Reply(Reply),
+    Held(Held),
     /// By its back end, here.
     PassOn,
     /// By the full lane.
     HandOver,
 }
 
+/// An answer that is held as a whole.
+#[derive(Debug)]
+pub(super) enum Held {
+    Refused(Answer),
+    Stored(Arc<Entry>),
+    Fixed(Box<Reply>),
+}
+
 impl Express {
     /// Asks the phases in their order.
     pub(super) async fn decide(&self, head: &Head<'_>, ctx: &mut Ctx) -> Way {
         if let Err(answer) = admission::admit(&self.live, head, ctx).await {
-            return Way::Reply(refusal(answer, ctx));
+            return Way::Held(Held::Refused(answer));
         }
-        let snapshot = Arc::clone(&ctx.snapshot);
-        let (Some(stage), Some(route)) = (ctx.place.stage, ctx.place.route) else { return Way::HandOver };
-        let plan = snapshot.stage(stage).plan(ctx.place.variant.unwrap_or(Variant::Stable), route);
+        let Some(plan) = ctx.plan() else { return Way::HandOver };
         let http = match &plan.target {
-            Target::Mock(mock) => return Way::Reply(fixed(mock)),
+            Target::Mock(mock) => return Way::Held(Held::Fixed(Box::new(fixed(mock)))),
             Target::Http(http) => http,
         };
-        let Some(cache) = &plan.cache else { return streamed(http) };
-        match look_up(head, ctx, cache).await {
-            Err(answer) => Way::Reply(refusal(answer, ctx)),
-            Ok(None) => streamed(http),
-            Ok(Some((_, Lookup::Hit(entry)))) => Way::Reply(stored(&entry, ctx.facts.started, ctx)),
-            Ok(Some((ask, Lookup::Alone))) if !http.is_tls() => {
+        let streamed = if http.is_tls() { Way::HandOver } else { Way::PassOn };
+        let Some(cache) = &plan.cache else { return streamed };
+        let found = match look_up(head, ctx, cache).await {
+            Ok(found) => found,
+            Err(answer) => return Way::Held(Held::Refused(answer)),
+        };
+        note_lookup(&found, ctx);
+        match found {
+            None => streamed,
+            Some((_, Lookup::Hit(entry))) => Way::Held(Held::Stored(entry)),
+            Some((ask, Lookup::Alone)) if matches!(streamed, Way::PassOn) => {
                 note(ctx, ask.forwarded(false));
                 Way::PassOn
             }
-            Ok(Some(found)) => {
-                ctx.found = Some(found);
+            found => {
+                ctx.found = found;
                 Way::HandOver
             }
         }
     }
-}
-
-fn streamed(http: &Http) -> Way {
-    if http.is_tls() { Way::HandOver } else { Way::PassOn }
 }

@@ -1,23 +1,41 @@
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::base::{FieldSpan, Now};
+use super::reply::{COPIED_BYTES_MAX, Sheet};
+use crate::base::{FieldSpan, Now, RequestId};
+use crate::gateway::proxy::ctx::Ctx;
+use crate::gateway::snapshot::{Current, Live};
+use crate::telemetry::Trace;
 
 /// Of a buffer that a head is read into, with a body of 16 KiB behind it.
 const HEAD_BUFFER_BYTES: usize = 32 << 10;
 /// More free desks than this are given up, so that a burst does not hold its memory for ever.
 const FREE_MAX: usize = 16;
 
-/// The buffers that one request needs: borrowed when its first byte arrives, given back when it is over.
+/// What one request needs: borrowed when its first byte arrives, given back when it is over.
 #[derive(Debug)]
 pub(super) struct Desk {
-    /// What the client sent and nobody has taken yet: `input[..filled]`.
-    pub(super) input: Vec<u8>,
-    pub(super) filled: usize,
+    pub(super) input: Input,
     pub(super) spans: Vec<FieldSpan>,
-    /// The head of an answer.
+    pub(super) paper: Paper,
+}
+
+/// What the client sent and nobody has taken yet.
+#[derive(Debug)]
+pub(super) struct Input {
+    buffer: Vec<u8>,
+    filled: usize,
+}
+
+/// What is written on.
+#[derive(Debug)]
+pub(super) struct Paper {
+    /// The head of an answer, and a small body behind it.
     pub(super) output: Vec<u8>,
     pub(super) date: DateStamp,
     pub(super) bench: Bench,
+    pub(super) current: Current,
+    /// Of the request before, and used again; `None` when it went to the full lane.
+    pub(super) ctx: Option<Box<Ctx>>,
 }
 
 /// What an exchange with a back end needs beside it.
@@ -50,15 +68,65 @@ pub(super) struct DateStamp {
 }
 
 impl Desk {
-    fn new() -> Desk {
-        Desk {
-            input: vec![0; HEAD_BUFFER_BYTES],
-            filled: 0,
-            spans: Vec::with_capacity(32),
-            output: Vec::with_capacity(1024),
+    fn new(live: &Live) -> Desk {
+        let paper = Paper {
+            output: Vec::with_capacity(COPIED_BYTES_MAX + 1024),
             date: DateStamp { second: u64::MAX, text: String::new() },
             bench: Bench::default(),
+            current: live.follow(),
+            ctx: None,
+        };
+        Desk { input: Input::new(), spans: Vec::with_capacity(32), paper }
+    }
+}
+
+impl Paper {
+    pub(super) fn sheet(&mut self) -> Sheet<'_> {
+        Sheet { out: &mut self.output, date: &mut self.date, scratch: &mut self.bench.request }
+    }
+
+    /// A context for a request that began at `started`.
+    pub(super) fn context(&mut self, live: &Live, started: Now, identity: (RequestId, Trace)) -> Box<Ctx> {
+        match self.ctx.take() {
+            Some(mut ctx) => {
+                ctx.begin(self.current.load(), started, identity);
+                ctx
+            }
+            None => Box::new(Ctx::identified(live, started, identity)),
         }
+    }
+
+    /// Takes back a context whose request is over.
+    pub(super) fn keep(&mut self, mut ctx: Box<Ctx>) {
+        ctx.end();
+        self.ctx = Some(ctx);
+    }
+}
+
+impl Input {
+    fn new() -> Input {
+        Input { buffer: vec![0; HEAD_BUFFER_BYTES], filled: 0 }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.filled]
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.filled == 0
+    }
+
+    /// Where to read into; it is never empty.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        if self.filled == self.buffer.len() {
+            self.buffer.resize(2 * self.filled, 0);
+        }
+        &mut self.buffer[self.filled..]
+    }
+
+    /// So much was read into the room.
+    pub(super) fn fill(&mut self, count: usize) {
+        self.filled += count;
     }
 
     /// Begins with what was read before.
@@ -69,17 +137,20 @@ impl Desk {
 
     /// Takes the bytes of a request that is over, and goes on with those after it.
     pub(super) fn discard(&mut self, len: usize, read_after: &mut Vec<u8>) {
-        self.input.copy_within(len..self.filled, 0);
+        self.buffer.copy_within(len..self.filled, 0);
         self.filled -= len;
         self.append(read_after);
     }
 
     fn append(&mut self, bytes: &mut Vec<u8>) {
-        let end = self.filled + bytes.len();
-        if end > self.input.len() {
-            self.input.resize(end, 0);
+        if bytes.is_empty() {
+            return;
         }
-        self.input[self.filled..end].copy_from_slice(bytes);
+        let end = self.filled + bytes.len();
+        if end > self.buffer.len() {
+            self.buffer.resize(end, 0);
+        }
+        self.buffer[self.filled..end].copy_from_slice(bytes);
         self.filled = end;
         *bytes = Vec::new();
     }
@@ -115,14 +186,23 @@ impl DateStamp {
 pub(super) struct Desks(Mutex<Vec<Box<Desk>>>);
 
 impl Desks {
-    pub(super) fn borrow(&self) -> Box<Desk> {
+    pub(super) fn borrow(&self, live: &Live) -> Box<Desk> {
         let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        free.unwrap_or_else(|| Box::new(Desk::new()))
+        free.unwrap_or_else(|| Box::new(Desk::new(live)))
+    }
+
+    /// Lets go of snapshots that are no longer served, which a desk that nobody borrows would keep.
+    pub(super) fn tend(&self, live: &Live) {
+        let current = live.snapshot();
+        for desk in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+            desk.paper.current.load();
+            desk.paper.ctx.take_if(|ctx| !Arc::ptr_eq(&ctx.snapshot, &current));
+        }
     }
 
     pub(super) fn give_back(&self, mut desk: Box<Desk>) {
-        if desk.input.len() > HEAD_BUFFER_BYTES {
-            desk.input = vec![0; HEAD_BUFFER_BYTES];
+        if desk.input.buffer.len() > HEAD_BUFFER_BYTES {
+            desk.input = Input::new();
         }
         let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if free.len() < FREE_MAX {
@@ -143,9 +223,9 @@ mod tests {
 
     #[test]
     fn what_was_read_after_a_request_is_the_beginning_of_the_next() {
-        let mut desk = Desk::new();
-        desk.begin(&mut b"first second".to_vec());
-        desk.discard(6, &mut b" third".to_vec());
-        assert_eq!(&desk.input[..desk.filled], b"second third");
+        let mut input = Input::new();
+        input.begin(&mut b"first second".to_vec());
+        input.discard(6, &mut b" third".to_vec());
+        assert_eq!(input.bytes(), b"second third");
     }
 }

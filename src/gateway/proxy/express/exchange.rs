@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::convert::identity;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -14,9 +15,8 @@ use super::client::Client;
 use super::desk::{Bench, DateStamp};
 use super::head::{Framing, RequestHead};
 use super::pump::{Coding, Pump, Rest, Stopped};
-use super::reply::{write_line, write_number_line};
 use super::response::{Manner, ResponseHead, read_response};
-use crate::base::{Answer, FieldSpan, Fields, Now, Refusal};
+use crate::base::{Answer, FieldSpan, Fields, Now, Refusal, push_line, push_number_line};
 use crate::gateway::integrate::{Failure, may_retry};
 use crate::gateway::proxy::admission::body_too_large;
 use crate::gateway::proxy::asked::Asked;
@@ -36,7 +36,7 @@ const DOWN_READ_BYTES: usize = 128 << 10;
 /// A request on its way to a back end, and what it is carried with.
 pub(super) struct Work<'w> {
     pub(super) asked: &'w Asked<'w>,
-    pub(super) head: &'w RequestHead,
+    pub(super) head: &'w RequestHead<'w>,
     /// What was read after the head.
     pub(super) body: &'w [u8],
     pub(super) output: &'w mut Vec<u8>,
@@ -61,9 +61,17 @@ pub(super) enum Passed {
 enum Broken {
     BackEnd(Failure, Cow<'static, str>),
     /// What the client sent is to blame, and it is told.
-    Client(Answer),
+    Client(BadBody),
     /// The client is gone.
     Gone,
+}
+
+/// What is wrong with a request's body.
+#[derive(Clone, Copy)]
+enum BadBody {
+    NoChunks,
+    TooLarge,
+    TooSlow,
 }
 
 /// What one attempt was answered, as far as it matters for what follows.
@@ -135,7 +143,7 @@ impl Express {
                 }
                 return Some(Passed::Closed);
             }
-            Broken::Client(answer) => Some(answer),
+            Broken::Client(bad) => Some(bad.answer()),
             Broken::BackEnd(failure, cause) => {
                 let has_started = work.bench.filled > 0;
                 let method = work.asked.head.method;
@@ -194,8 +202,10 @@ impl Express {
         let mut uploaded = None;
 
         let is_head = asked.head.method == "HEAD";
-        let reading = read_head(&mut from_back_end, answer, filled, spans, is_head);
-        let response = alongside(&mut upload, &mut uploaded, pin!(reading)).await?;
+        let response = {
+            let reading = pin!(read_head(&mut from_back_end, answer, filled, spans, is_head));
+            alongside(&mut upload, &mut uploaded, reading, identity).await?
+        };
         let now = self.live.clock().now();
         note_response(response.status, ctx, now);
 
@@ -227,11 +237,8 @@ impl Express {
             ctx.attempt.pick = None;
         }
         let passed = {
-            let passing = async {
-                let passing = down.run(&mut from_back_end, &mut to_client, output, first);
-                passing.await.map_err(of_back_end)
-            };
-            alongside(&mut upload, &mut uploaded, pin!(passing)).await
+            let passing = pin!(down.run(&mut from_back_end, &mut to_client, output, first));
+            alongside(&mut upload, &mut uploaded, passing, of_back_end).await
         };
         ctx.facts.bytes_out = down.moved;
         let taken = passed?;
@@ -263,10 +270,11 @@ async fn connect(to: &Endpoint) -> Result<TcpStream, Broken> {
 
 /// Carries `work` on, and the upload beside it as long as it lasts. A back end that stops reading may still answer; a
 /// client that stops sending ends both.
-async fn alongside<T>(
+async fn alongside<T, E>(
     upload: &mut Pin<&mut impl Future<Output = Result<usize, Stopped>>>,
     uploaded: &mut Option<Result<usize, Stopped>>,
-    mut work: Pin<&mut impl Future<Output = Result<T, Broken>>>,
+    mut work: Pin<&mut impl Future<Output = Result<T, E>>>,
+    broken: impl Fn(E) -> Broken,
 ) -> Result<T, Broken> {
     poll_fn(|cx| {
         if uploaded.is_none()
@@ -277,19 +285,27 @@ async fn alongside<T>(
                 Err(stopped) => return Poll::Ready(Err(of_client(stopped))),
             }
         }
-        work.as_mut().poll(cx)
+        work.as_mut().poll(cx).map_err(&broken)
     })
     .await
 }
 
 fn of_client(stopped: Stopped) -> Broken {
     match stopped {
-        Stopped::BadChunk => Broken::Client(Answer::new(Refusal::MalformedRequest, "the request's body is not chunks")),
-        Stopped::TooLarge => Broken::Client(body_too_large()),
-        Stopped::ReadTooSlow => {
-            Broken::Client(Answer::new(Refusal::RequestTimeout, "the request's body came too slowly"))
-        }
+        Stopped::BadChunk => Broken::Client(BadBody::NoChunks),
+        Stopped::TooLarge => Broken::Client(BadBody::TooLarge),
+        Stopped::ReadTooSlow => Broken::Client(BadBody::TooSlow),
         Stopped::Ended | Stopped::Read(_) | Stopped::Write | Stopped::WriteTooSlow => Broken::Gone,
+    }
+}
+
+impl BadBody {
+    fn answer(self) -> Answer {
+        match self {
+            BadBody::NoChunks => Answer::new(Refusal::MalformedRequest, "the request's body is not chunks"),
+            BadBody::TooLarge => body_too_large(),
+            BadBody::TooSlow => Answer::new(Refusal::RequestTimeout, "the request's body came too slowly"),
+        }
     }
 }
 
@@ -351,8 +367,8 @@ fn write_request(work: &mut Work<'_>, ctx: &Ctx) {
     with_outgoing(work.asked, ctx, |outgoing| outgoing.write(out));
     match work.head.framing {
         Framing::None => {}
-        Framing::Length(length) => write_number_line(b"content-length", length, out),
-        Framing::Chunked => write_line(b"transfer-encoding", b"chunked", out),
+        Framing::Length(length) => push_number_line(out, b"content-length", length),
+        Framing::Chunked => push_line(out, b"transfer-encoding", b"chunked"),
     }
     out.extend_from_slice(b"\r\n");
 }

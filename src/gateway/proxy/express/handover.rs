@@ -25,7 +25,12 @@ pub(super) struct HandedOver {
 
 impl HandedOver {
     /// `body` is what was read after the head, which ends `bytes`; what is not the request's stays for `read_after`.
-    pub(super) fn new(head: &RequestHead, bytes: &[u8], ctx: Option<Box<Ctx>>, read_after: &mut Vec<u8>) -> HandedOver {
+    pub(super) fn new(
+        head: &RequestHead<'_>,
+        bytes: &[u8],
+        ctx: Option<Box<Ctx>>,
+        read_after: &mut Vec<u8>,
+    ) -> HandedOver {
         let body = &bytes[head.len..];
         let (of_body, missing) = match head.framing {
             Framing::None => (0, Some(0)),
@@ -54,7 +59,7 @@ impl Express {
         handed: HandedOver,
         shutdown: &ShutdownWatch,
     ) -> Option<Client> {
-        let Client { tcp, peer, ip, alarm, read_after } = client;
+        let Client { tcp, peer, read_after, .. } = client;
         let mut session = ServerSession::new_http1(Box::new(Connection::new(tcp, peer)));
         session.set_pipelined_prefix(handed.request);
         session.set_connection_user_context(handed.ctx.map(|ctx| ctx as Box<_>));
@@ -63,7 +68,9 @@ impl Express {
         if read.zip(handed.missing).is_some_and(|(read, missing)| read <= missing) {
             let connection = stream.into_any().downcast::<Connection>().ok()?;
             let tcp: TcpStream = connection.into_tcp()?;
-            return Some(Client { tcp, peer, ip, alarm, read_after });
+            let mut client = Client::new(tcp, peer);
+            client.read_after = read_after;
+            return Some(client);
         }
         self.stay(stream, settings, shutdown).await;
         None

@@ -1,6 +1,5 @@
 use std::mem::MaybeUninit;
 use std::net::IpAddr;
-use std::ops::Range;
 
 use crate::base::{FieldSpan, Fields, Head, Scheme};
 use crate::gateway::proxy::asked::{Asked, HeadSize};
@@ -13,13 +12,12 @@ const FIELDS_MAX: usize = 256;
 ///
 /// What is refused here is what two readers could understand differently (RFC 9112 sections 2.2, 3.2, 5.1, 5.2 and
 /// 6.3, RFC 9110 section 7.2): the gateway and a back end must never disagree about where a request ends.
-#[derive(Clone, Debug)]
-pub(super) struct RequestHead {
-    method: Range<usize>,
-    target_len: usize,
-    path: Range<usize>,
-    query: Option<Range<usize>>,
-    authority: Range<usize>,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RequestHead<'b> {
+    method: &'b str,
+    target: Target<'b>,
+    /// Host and port as the client asked for them.
+    authority: &'b str,
     pub(super) is_http_11: bool,
     pub(super) framing: Framing,
     /// In bytes: where the body begins.
@@ -52,7 +50,10 @@ impl From<&'static str> for HeadFault {
 }
 
 /// Reads a head from the start of `bytes`; `None`: it is not whole yet.
-pub(super) fn read_request(bytes: &[u8], spans: &mut Vec<FieldSpan>) -> Result<Option<RequestHead>, HeadFault> {
+pub(super) fn read_request<'b>(
+    bytes: &'b [u8],
+    spans: &mut Vec<FieldSpan>,
+) -> Result<Option<RequestHead<'b>>, HeadFault> {
     let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut request = httparse::Request::new(&mut []);
     let status = request.parse_with_uninit_headers(bytes, &mut fields).map_err(fault_of)?;
@@ -76,11 +77,9 @@ pub(super) fn read_request(bytes: &[u8], spans: &mut Vec<FieldSpan>) -> Result<O
         return Err("this gateway is no tunnel".into());
     }
     Ok(Some(RequestHead {
-        method: place(bytes, method),
-        target_len: target.len,
-        path: place(bytes, target.path),
-        query: target.query.map(|query| place(bytes, query)),
-        authority: place(bytes, authority),
+        method,
+        target,
+        authority,
         is_http_11,
         framing: seen.framing(is_http_11)?,
         len,
@@ -90,31 +89,25 @@ pub(super) fn read_request(bytes: &[u8], spans: &mut Vec<FieldSpan>) -> Result<O
     }))
 }
 
-impl RequestHead {
+impl<'b> RequestHead<'b> {
     /// The request as the phases see it, with its path as it was sent. `bytes` and `spans` are what it was read from and
     /// into.
-    pub(super) fn asked<'a>(&self, bytes: &'a [u8], spans: &'a [FieldSpan], client: IpAddr) -> Asked<'a> {
-        let authority = text(bytes, &self.authority);
+    pub(super) fn asked(&self, bytes: &'b [u8], spans: &'b [FieldSpan], client: IpAddr) -> Asked<'b> {
         let head = Head {
-            method: text(bytes, &self.method),
-            host: host_of(authority),
-            path: self.sent_path(bytes),
-            query: self.query.as_ref().map(|query| text(bytes, query)),
+            method: self.method,
+            host: host_of(self.authority),
+            path: self.target.path,
+            query: self.target.query,
             fields: Fields::Wire { bytes, spans },
             client,
             scheme: Scheme::Http,
         };
-        Asked { head, authority, protocol: if self.is_http_11 { "HTTP/1.1" } else { "HTTP/1.0" } }
+        Asked { head, authority: self.authority, protocol: if self.is_http_11 { "HTTP/1.1" } else { "HTTP/1.0" } }
     }
 
-    /// An absolute target may end after its authority.
-    fn sent_path<'b>(&self, bytes: &'b [u8]) -> &'b str {
-        if self.path.is_empty() { "/" } else { text(bytes, &self.path) }
-    }
-
-    pub(super) fn size(&self, bytes: &[u8], spans: &[FieldSpan]) -> HeadSize {
-        let fields = spans.iter().map(|span| (span.name(bytes), span.value(bytes)));
-        HeadSize::new(text(bytes, &self.method), self.target_len, fields)
+    /// Known from where the head and its first field begin, so no field is looked at.
+    pub(super) fn size(&self) -> HeadSize {
+        HeadSize::of_wire(self.method, self.target.len, self.len)
     }
 }
 
@@ -234,6 +227,7 @@ pub(super) fn read_length(value: &[u8]) -> Option<u64> {
 }
 
 /// The parts of a request target.
+#[derive(Clone, Copy, Debug)]
 struct Target<'b> {
     len: usize,
     authority: Option<&'b str>,
@@ -243,14 +237,19 @@ struct Target<'b> {
 
 impl<'b> Target<'b> {
     fn split(target: &'b str) -> Result<Target<'b>, HeadFault> {
-        if target.contains('#') {
+        if memchr::memchr(b'#', target.as_bytes()).is_some() {
             return Err("the request target holds a fragment".into());
         }
         let (authority, rest) = match target.as_bytes().first() {
             Some(b'/' | b'*') => (None, target),
             _ => Target::absolute(target)?,
         };
-        let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
+        let (path, query) = match memchr::memchr(b'?', rest.as_bytes()) {
+            Some(at) => (&rest[..at], Some(&rest[at + 1..])),
+            None => (rest, None),
+        };
+        // An absolute target may end after its authority.
+        let path = if path.is_empty() { "/" } else { path };
         Ok(Target { len: target.len(), authority, path, query })
     }
 
@@ -266,17 +265,6 @@ impl<'b> Target<'b> {
             false => Err("the request target's authority is not a host and a port".into()),
         }
     }
-}
-
-/// Where `part`, a slice of `bytes`, stands in it; nowhere for text that is not of it.
-fn place(bytes: &[u8], part: &str) -> Range<usize> {
-    let start = (part.as_ptr() as usize).wrapping_sub(bytes.as_ptr() as usize);
-    if start > bytes.len() { 0..0 } else { start..start + part.len() }
-}
-
-/// The text at `range`. httparse has seen that it is text.
-fn text<'b>(bytes: &'b [u8], range: &Range<usize>) -> &'b str {
-    bytes.get(range.clone()).and_then(|part| std::str::from_utf8(part).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -61,8 +61,10 @@ impl Express {
         Express { live, full, desks: Desks::default(), upstreams: Upstreams::default(), epoch }
     }
 
-    /// Closes connections to back ends that nobody used for long. To be called now and then.
+    /// Closes connections to back ends that nobody used for long, and lets go of snapshots that are no longer served. To
+    /// be called now and then.
     pub fn tend(&self) {
+        self.desks.tend(&self.live);
         self.upstreams.forget_old(self.live.clock().now());
     }
 

@@ -10,9 +10,7 @@ use super::alarm::within;
 use super::chunks::{BadChunk, Chunks, LAST_CHUNK, write_chunk};
 use super::desk::Buffers;
 use super::head::Framing;
-
-/// A body up to this size is copied behind its head.
-const COPIED_BYTES_MAX: usize = 4 << 10;
+use super::reply::COPIED_BYTES_MAX;
 
 /// What of a body is still to come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,7 +219,7 @@ fn join<'b>(head: &mut Vec<u8>, body: &'b [u8]) -> &'b [u8] {
 }
 
 /// Writes of both, in one call, what the socket takes now.
-fn try_write_both(to: &WriteHalf<'_>, head: &[u8], body: &[u8]) -> io::Result<usize> {
+pub(super) fn try_write_both(to: &WriteHalf<'_>, head: &[u8], body: &[u8]) -> io::Result<usize> {
     let sent = match body {
         [] => to.try_write(head),
         body => to.try_write_vectored(&[io::IoSlice::new(head), io::IoSlice::new(body)]),
@@ -233,7 +231,7 @@ fn try_write_both(to: &WriteHalf<'_>, head: &[u8], body: &[u8]) -> io::Result<us
 }
 
 /// What is left of both after `sent` bytes.
-fn after<'b>(sent: usize, head: &'b [u8], body: &'b [u8]) -> (&'b [u8], &'b [u8]) {
+pub(super) fn after<'b>(sent: usize, head: &'b [u8], body: &'b [u8]) -> (&'b [u8], &'b [u8]) {
     match sent.checked_sub(head.len()) {
         None => (&head[sent..], body),
         Some(of_body) => (&[], &body[of_body..]),

@@ -1,17 +1,26 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::header::DATE;
 
 use super::alarm::within;
 use super::chunks::Chunks;
 use super::client::Client;
+use super::decide::Held;
 use super::desk::DateStamp;
 use super::head::{Framing, RequestHead};
-use super::pump::write_both;
+use super::pump::{after, try_write_both, write_both};
 use super::response::Manner;
-use crate::base::{Now, push_number};
-use crate::gateway::respond::{self, Reply, Seal};
+use crate::base::{Answer, Now, push_line, push_number_line, push_status_line};
+use crate::gateway::cache::Outcome;
+use crate::gateway::proxy::answers::{note_refusal, stored, stored_fields};
+use crate::gateway::proxy::cached::note;
+use crate::gateway::proxy::ctx::Ctx;
+use crate::gateway::respond::{self, Refused, Reply};
+
+/// A body up to this size is copied behind its head: one buffer costs the kernel less than two.
+pub(super) const COPIED_BYTES_MAX: usize = 4 << 10;
 
 /// What becomes of a request's body that nobody asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +35,7 @@ pub(super) enum Unread {
 
 impl Unread {
     /// `body` is what was read after the head.
-    pub(super) fn of(head: &RequestHead, body: &[u8]) -> Unread {
+    pub(super) fn of(head: &RequestHead<'_>, body: &[u8]) -> Unread {
         match head.framing {
             Framing::None => Unread::Whole(0),
             Framing::Length(length) => match usize::try_from(length) {
@@ -45,56 +54,109 @@ impl Unread {
     }
 }
 
-/// Writes a whole answer's head. `body_len` is left out where the status has no body.
-pub(super) fn write_head(
-    reply: &Reply,
-    seal: &Seal,
-    manner: Manner,
-    (date, now): (&mut DateStamp, Now),
-    out: &mut Vec<u8>,
-) {
-    out.clear();
-    write_status(reply.status, None, out);
-    for (name, value) in &reply.fields {
-        if !seal.replaces(name.as_str()) && *name != http::header::DATE {
-            write_line(name.as_str().as_bytes(), value.as_bytes(), out);
+/// How an answer goes out that is held as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    pub(super) manner: Manner,
+    /// Whether the request was a `HEAD`.
+    pub(super) is_head_only: bool,
+    pub(super) now: Now,
+}
+
+/// What an answer is written on.
+pub(super) struct Sheet<'s> {
+    pub(super) out: &'s mut Vec<u8>,
+    pub(super) date: &'s mut DateStamp,
+    /// For a body whose length must be known before it is written.
+    pub(super) scratch: &'s mut Vec<u8>,
+}
+
+impl Sheet<'_> {
+    /// Writes an answer and notes it in `ctx`. Returns what of its body is to be sent behind it.
+    pub(super) fn write(&mut self, held: Held, form: Form, ctx: &mut Ctx) -> Bytes {
+        self.out.clear();
+        match held {
+            Held::Refused(answer) => {
+                self.refused(&answer, form, ctx);
+                note_refusal(answer, ctx);
+                Bytes::new()
+            }
+            Held::Fixed(reply) => self.fixed(*reply, form, ctx),
+            Held::Stored(entry) => {
+                note(ctx, Outcome::Hit { remaining_s: entry.remaining_s(form.now) });
+                let Some(lines) = entry.lines() else {
+                    let reply = stored(&entry, form.now, ctx);
+                    return self.fixed(reply, form, ctx);
+                };
+                self.out.extend_from_slice(lines);
+                stored_fields(&entry, form.now, ctx, self.out);
+                self.end(entry.head.status.as_u16(), form, ctx);
+                self.body(entry.body.clone(), form, ctx)
+            }
         }
     }
-    if !matches!(reply.status, 204 | 304) {
-        write_number_line(b"content-length", reply.body.len() as u64, out);
+
+    fn refused(&mut self, answer: &Answer, form: Form, ctx: &mut Ctx) {
+        let style = ctx.style();
+        let refused = Refused { answer, style, request_id: &ctx.facts.request_id };
+        self.scratch.clear();
+        refused.body(self.scratch);
+        push_status_line(self.out, refused.status(), None);
+        refused.fields(self.out);
+        push_number_line(self.out, b"content-length", self.scratch.len() as u64);
+        let status = refused.status();
+        self.end(status, form, ctx);
+        if !form.is_head_only {
+            self.out.extend_from_slice(self.scratch);
+            ctx.facts.bytes_out = self.scratch.len() as u64;
+        }
     }
-    write_line(b"date", date.at(now).as_bytes(), out);
-    seal.write(out);
-    manner.write(out);
-    out.extend_from_slice(b"\r\n");
+
+    fn fixed(&mut self, reply: Reply, form: Form, ctx: &mut Ctx) -> Bytes {
+        let seal = ctx.seal();
+        push_status_line(self.out, reply.status, None);
+        for (name, value) in &reply.fields {
+            if !seal.replaces(name.as_str()) && *name != DATE {
+                push_line(self.out, name.as_str().as_bytes(), value.as_bytes());
+            }
+        }
+        if !matches!(reply.status, 204 | 304) {
+            push_number_line(self.out, b"content-length", reply.body.len() as u64);
+        }
+        self.end(reply.status, form, ctx);
+        self.body(reply.body, form, ctx)
+    }
+
+    /// What ends every head.
+    fn end(&mut self, status: u16, form: Form, ctx: &mut Ctx) {
+        ctx.facts.status = status;
+        push_line(self.out, b"date", self.date.at(form.now).as_bytes());
+        ctx.seal().fields(self.out);
+        form.manner.write(self.out);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    fn body(&mut self, body: Bytes, form: Form, ctx: &mut Ctx) -> Bytes {
+        if form.is_head_only || matches!(ctx.facts.status, 204 | 304) {
+            return Bytes::new();
+        }
+        ctx.facts.bytes_out = body.len() as u64;
+        if body.len() > COPIED_BYTES_MAX {
+            return body;
+        }
+        self.out.extend_from_slice(&body);
+        Bytes::new()
+    }
 }
 
 /// Sends a head and its body. `false`: the client is gone.
 pub(super) async fn send(client: &mut Client, head: &[u8], body: &[u8], patience: Duration) -> bool {
     let (_, mut to) = client.tcp.split();
+    // What the socket takes at once, as nearly always, needs neither a timer nor a waker.
+    let Ok(sent) = try_write_both(&to, head, body) else { return false };
+    if sent == head.len() + body.len() {
+        return true;
+    }
+    let (head, body) = after(sent, head, body);
     within(patience, pin!(write_both(&mut to, head, body))).await.is_some_and(|sent| sent.is_ok())
-}
-
-/// Writes a status line; the reason is the status's own unless there is another.
-pub(super) fn write_status(status: u16, reason: Option<&[u8]>, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"HTTP/1.1 ");
-    let digit = |at: u16| b'0' + (status / at % 10) as u8;
-    out.extend_from_slice(&[digit(100), digit(10), digit(1), b' ']);
-    let own = || StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
-    out.extend_from_slice(reason.unwrap_or_else(|| own().as_bytes()));
-    out.extend_from_slice(b"\r\n");
-}
-
-pub(super) fn write_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
-}
-
-pub(super) fn write_number_line(name: &[u8], number: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    push_number(out, number);
-    out.extend_from_slice(b"\r\n");
 }

@@ -5,8 +5,7 @@ use super::chunks::Chunks;
 use super::desk::DateStamp;
 use super::head::read_length;
 use super::pump::{Coding, Rest};
-use super::reply::{write_line, write_number_line, write_status};
-use crate::base::{FieldSpan, Fields, Now, is_field};
+use crate::base::{FieldSpan, Fields, Now, is_token, push_line, push_number_line, push_status_line};
 use crate::gateway::respond::Seal;
 use crate::gateway::transform;
 
@@ -82,16 +81,16 @@ impl Seen {
     fn note(&mut self, field: &httparse::Header<'_>) -> Result<(), &'static str> {
         let name = field.name.as_bytes();
         match name.len() {
-            10 if is_field(name, b"connection") => {
+            10 if is_token(name, b"connection") => {
                 self.note_connection(field.value);
             }
-            14 if is_field(name, b"content-length") => {
+            14 if is_token(name, b"content-length") => {
                 let length = read_length(field.value).ok_or("its Content-Length is not a number")?;
                 if self.length.replace(length).is_some_and(|other| other != length) {
                     return Err("it has two lengths");
                 }
             }
-            17 if is_field(name, b"transfer-encoding") => {
+            17 if is_token(name, b"transfer-encoding") => {
                 if self.is_chunked || !field.value.eq_ignore_ascii_case(b"chunked") {
                     return Err("its Transfer-Encoding is not chunked");
                 }
@@ -103,13 +102,9 @@ impl Seen {
     }
 
     fn note_connection(&mut self, value: &[u8]) {
-        if value == b"keep-alive" {
-            self.says_keep_alive = true;
-            return;
-        }
         for token in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-            self.says_close |= token.eq_ignore_ascii_case(b"close");
-            self.says_keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
+            self.says_close |= is_token(token, b"close");
+            self.says_keep_alive |= is_token(token, b"keep-alive");
         }
     }
 
@@ -153,21 +148,21 @@ impl ResponseHead {
         out: &mut Vec<u8>,
     ) {
         out.clear();
-        write_status(self.status, bytes.get(self.reason.clone()), out);
+        push_status_line(out, self.status, bytes.get(self.reason.clone()));
         transform::for_each_clean_field(fields, |name, value| {
             if !is_ours(name) && !seal.replaces(name) {
-                write_line(name, value, out);
+                push_line(out, name, value);
             }
         });
         match (self.coding(manner), self.length) {
-            (Coding::Chunked, _) => write_line(b"transfer-encoding", b"chunked", out),
+            (Coding::Chunked, _) => push_line(out, b"transfer-encoding", b"chunked"),
             (Coding::Plain, Some(length)) if !matches!(self.rest, Rest::Chunked(_)) && self.status != 204 => {
-                write_number_line(b"content-length", length, out);
+                push_number_line(out, b"content-length", length);
             }
             _ => {}
         }
-        write_line(b"date", date.at(now).as_bytes(), out);
-        seal.write(out);
+        push_line(out, b"date", date.at(now).as_bytes());
+        seal.fields(out);
         manner.write(out);
         out.extend_from_slice(b"\r\n");
     }
@@ -176,8 +171,8 @@ impl ResponseHead {
 /// What is written anew.
 fn is_ours(name: &[u8]) -> bool {
     match name.len() {
-        4 => is_field(name, b"date"),
-        14 => is_field(name, b"content-length"),
+        4 => is_token(name, b"date"),
+        14 => is_token(name, b"content-length"),
         _ => false,
     }
 }
@@ -187,8 +182,8 @@ impl Manner {
     pub(super) fn write(self, out: &mut Vec<u8>) {
         match (self.is_http_11, self.keeps_alive) {
             (true, true) | (false, false) => {}
-            (true, false) => write_line(b"connection", b"close", out),
-            (false, true) => write_line(b"connection", b"keep-alive", out),
+            (true, false) => push_line(out, b"connection", b"close"),
+            (false, true) => push_line(out, b"connection", b"keep-alive"),
         }
     }
 }
