@@ -58,7 +58,8 @@ impl<'a> Outgoing<'a> {
         let leaves = |name: &&HeaderName| {
             let name = name.as_str().as_bytes();
             let kind = Kind::of(name);
-            !self.passes(kind, name) && !(self.shape.is_proxy && kind == Kind::HopByHop)
+            let stays = self.passes(kind, name) || (self.shape.is_proxy && kind == Kind::HopByHop);
+            !stays
         };
         let leaving: SmallVec<[HeaderName; 16]> = request.headers.keys().filter(leaves).cloned().collect();
         for name in &leaving {

@@ -3,7 +3,7 @@ use std::convert::identity;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
@@ -107,12 +107,13 @@ impl Express {
                 buffers: &mut up_buffers,
                 moved: 0,
                 has_read: false,
+                unsent: Vec::new(),
                 read_after: Vec::new(),
             };
             let Client { tcp, alarm, .. } = &mut *client;
             let to = Endpoint { address, connect_timeout: connect_timeout.min(left), now };
             let end = self.instant(now, left);
-            let ended = alarm.until(end, pin!(self.attempt(tcp, &mut work, &mut up, ctx, to))).await;
+            let ended = alarm.until(end, pin!(self.attempt(tcp, &mut work, &mut up, ctx, &to))).await;
             let (moved, has_read, read_after) = (up.moved, up.has_read, std::mem::take(&mut up.read_after));
             work.bench.up = up_buffers;
             ctx.facts.bytes_in = moved;
@@ -171,12 +172,12 @@ impl Express {
         work: &mut Work<'_>,
         up: &mut Pump<'_>,
         ctx: &mut Ctx,
-        to: Endpoint,
+        to: &Endpoint,
     ) -> Result<Done, Broken> {
         let mut upstream = match self.upstreams.take(to.address, to.now) {
             Some(upstream) => upstream,
             // Boxed, since it needs much room and is rare.
-            None => Box::pin(connect(&to)).await?,
+            None => Box::pin(connect(to)).await?,
         };
         let done = self.exchange(&mut upstream, client, work, up, ctx).await?;
         if done.is_reusable {
@@ -198,22 +199,30 @@ impl Express {
         let Bench { request, answer, filled, spans, down, .. } = &mut **bench;
         let (mut from_back_end, mut to_back_end) = upstream.split();
         let (mut from_client, mut to_client) = client.split();
-        let mut upload = pin!(up.run(&mut from_client, &mut to_back_end, request, body));
-        let mut uploaded = None;
+        let (sent, is_sent) = (up.begin(&to_back_end, request, body), up.is_done());
+        let mut upload = Upload { rest: None, taken: 0, ended: None };
+        match sent {
+            Ok(taken) if is_sent => upload.ended = Some(Ok(taken)),
+            Ok(taken) => {
+                upload.taken = taken;
+                // Boxed, since it needs room and most requests are here whole.
+                upload.rest = Some(Box::pin(up.finish(&mut from_client, &mut to_back_end)));
+            }
+            Err(stopped) => upload.stop(stopped)?,
+        }
 
         let is_head = asked.head.method == "HEAD";
         let response = {
             let reading = pin!(read_head(&mut from_back_end, answer, filled, spans, is_head));
-            alongside(&mut upload, &mut uploaded, reading, identity).await?
+            alongside(&mut upload, reading, identity).await?
         };
         let now = self.live.clock().now();
         note_response(response.status, ctx, now);
 
         let mut manner = Manner { is_http_11: head.is_http_11, keeps_alive: head.keeps_alive };
         // A client that is still sending what nobody reads is not kept.
-        manner.keeps_alive &= uploaded.as_ref().is_some_and(Result::is_ok)
-            && !response.ends_with_connection(manner)
-            && !self.live.is_draining();
+        manner.keeps_alive &=
+            matches!(upload.ended, Some(Ok(_))) && !response.ends_with_connection(manner) && !self.live.is_draining();
         let bytes = &answer[..*filled];
         let fields = Fields::Wire { bytes, spans };
         response.write(&fields, bytes, &ctx.seal(), manner, (date, now), output);
@@ -229,6 +238,7 @@ impl Express {
             buffers: down,
             moved: 0,
             has_read: false,
+            unsent: Vec::new(),
             read_after: Vec::new(),
         };
         let first = &bytes[response.len..];
@@ -236,14 +246,16 @@ impl Express {
             // The endpoint has one request less in flight, before the client can notice that it has its answer.
             ctx.attempt.pick = None;
         }
-        let passed = {
-            let passing = pin!(down.run(&mut from_back_end, &mut to_client, output, first));
-            alongside(&mut upload, &mut uploaded, passing, of_back_end).await
-        };
+        let mut passed = down.begin(&to_client, output, first).map_err(of_back_end);
+        if passed.is_ok() && !down.is_done() {
+            let mut rest = Box::pin(down.finish(&mut from_back_end, &mut to_client));
+            let finished = alongside(&mut upload, rest.as_mut(), of_back_end).await;
+            passed = finished.and(passed);
+        }
         ctx.facts.bytes_out = down.moved;
         let taken = passed?;
         let is_clean = taken == first.len() && down.read_after.is_empty() && response.rest != Rest::UntilClose;
-        let body_len = uploaded.and_then(Result::ok);
+        let body_len = upload.ended.and_then(Result::ok);
         let is_reusable = response.keeps_alive && is_clean && body_len.is_some();
         Ok(Done { body_len, keeps_alive: manner.keeps_alive, is_reusable, answered_at: now })
     }
@@ -268,23 +280,46 @@ async fn connect(to: &Endpoint) -> Result<TcpStream, Broken> {
     }
 }
 
-/// Carries `work` on, and the upload beside it as long as it lasts. A back end that stops reading may still answer; a
-/// client that stops sending ends both.
+/// A request's body on its way.
+struct Upload<F> {
+    /// `None`: it has ended.
+    rest: Option<Pin<Box<F>>>,
+    /// How many of the bytes that were read with the head are the body's.
+    taken: usize,
+    /// That number, or why the body did not pass whole.
+    ended: Option<Result<usize, Stopped>>,
+}
+
+impl<F: Future<Output = Result<(), Stopped>>> Upload<F> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Result<(), Broken> {
+        let Some(rest) = &mut self.rest else { return Ok(()) };
+        let Poll::Ready(ended) = rest.as_mut().poll(cx) else { return Ok(()) };
+        self.rest = None;
+        match ended {
+            Ok(()) => self.ended = Some(Ok(self.taken)),
+            Err(stopped) => self.stop(stopped)?,
+        }
+        Ok(())
+    }
+
+    /// A back end that stops reading may still answer; a client that stops sending ends the exchange.
+    fn stop(&mut self, stopped: Stopped) -> Result<(), Broken> {
+        if !matches!(stopped, Stopped::Write | Stopped::WriteTooSlow) {
+            return Err(of_client(stopped));
+        }
+        self.ended = Some(Err(stopped));
+        Ok(())
+    }
+}
+
+/// Carries `work` on, and the upload beside it as long as it lasts.
 async fn alongside<T, E>(
-    upload: &mut Pin<&mut impl Future<Output = Result<usize, Stopped>>>,
-    uploaded: &mut Option<Result<usize, Stopped>>,
+    upload: &mut Upload<impl Future<Output = Result<(), Stopped>>>,
     mut work: Pin<&mut impl Future<Output = Result<T, E>>>,
     broken: impl Fn(E) -> Broken,
 ) -> Result<T, Broken> {
     poll_fn(|cx| {
-        if uploaded.is_none()
-            && let Poll::Ready(ended) = upload.as_mut().poll(cx)
-        {
-            match ended {
-                Ok(_) | Err(Stopped::Write | Stopped::WriteTooSlow) => *uploaded = Some(ended),
-                Err(stopped) => return Poll::Ready(Err(of_client(stopped))),
-            }
-        }
+        upload.poll(cx)?;
         work.as_mut().poll(cx).map_err(&broken)
     })
     .await

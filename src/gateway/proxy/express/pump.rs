@@ -57,6 +57,8 @@ pub(super) struct Pump<'b> {
     pub(super) buffers: &'b mut Buffers,
     /// Bytes of data that were moved.
     pub(super) moved: u64,
+    /// What the socket did not take at once.
+    pub(super) unsent: Vec<u8>,
     /// Whether anything was read that cannot be read again.
     pub(super) has_read: bool,
     /// What was read after the body's end.
@@ -74,36 +76,34 @@ impl From<Framing> for Rest {
 }
 
 impl Pump<'_> {
-    /// Sends `head` together with what of the body stands in `first`, then the rest as it is read. Returns how many
-    /// bytes of `first` were the body's. A small body is copied behind `head`.
-    pub(super) async fn run(
-        &mut self,
-        from: &mut ReadHalf<'_>,
-        to: &mut WriteHalf<'_>,
-        head: &mut Vec<u8>,
-        first: &[u8],
-    ) -> Result<usize, Stopped> {
+    /// Sends `head` together with what of the body stands in `first`, as far as the socket takes it at once: that is
+    /// nearly always all, and needs neither a timer nor a waker. Returns how many bytes of `first` were the body's. A
+    /// small body is copied behind `head`.
+    pub(super) fn begin(&mut self, to: &WriteHalf<'_>, head: &mut Vec<u8>, first: &[u8]) -> Result<usize, Stopped> {
         let mut framed = std::mem::take(&mut self.buffers.framed);
         let (taken, body) = self.take(first, &mut framed)?;
         let body = join(head, body);
-        // What the socket takes at once, as nearly always, needs neither a timer nor a waker.
         let sent = try_write_both(to, head, body).map_err(|_| Stopped::Write)?;
         if sent < head.len() + body.len() {
             let (head, body) = after(sent, head, body);
-            Box::pin(self.write(to, head, body)).await?;
+            self.unsent = [head, body].concat();
         }
         self.buffers.framed = framed;
-        if self.rest != Rest::Done {
-            // Boxed, since it needs much room and most bodies are here whole.
-            Box::pin(self.run_on(from, to)).await?;
-        }
         Ok(taken)
     }
 
-    /// Reads and sends until the body's end.
-    async fn run_on(&mut self, from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>) -> Result<(), Stopped> {
+    /// Whether all was sent.
+    pub(super) fn is_done(&self) -> bool {
+        self.rest == Rest::Done && self.unsent.is_empty()
+    }
+
+    /// Sends what [`Pump::begin`] left, then reads and sends until the body's end.
+    pub(super) async fn finish(&mut self, from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>) -> Result<(), Stopped> {
+        let unsent = std::mem::take(&mut self.unsent);
+        self.write(to, &unsent).await?;
+        drop(unsent);
         let Buffers { mut raw, mut framed } = std::mem::take(self.buffers);
-        if raw.is_empty() {
+        if raw.is_empty() && self.rest != Rest::Done {
             raw.resize(self.read_bytes_max, 0);
         }
         while self.rest != Rest::Done {
@@ -112,7 +112,7 @@ impl Pump<'_> {
                 self.end(to).await?;
             } else {
                 let (used, data) = self.take(&raw[..count], &mut framed)?;
-                self.write(to, data, &[]).await?;
+                self.write(to, data).await?;
                 self.read_after.extend_from_slice(&raw[used..count]);
             }
         }
@@ -140,7 +140,7 @@ impl Pump<'_> {
         self.rest = Rest::Done;
         match self.coding {
             Coding::Plain => Ok(()),
-            Coding::Chunked => self.write(to, LAST_CHUNK, &[]).await,
+            Coding::Chunked => self.write(to, LAST_CHUNK).await,
         }
     }
 
@@ -199,8 +199,8 @@ impl Pump<'_> {
         if self.moved > self.max { Err(Stopped::TooLarge) } else { Ok(()) }
     }
 
-    async fn write(&self, to: &mut WriteHalf<'_>, head: &[u8], body: &[u8]) -> Result<(), Stopped> {
-        let write = write_both(to, head, body);
+    async fn write(&self, to: &mut WriteHalf<'_>, bytes: &[u8]) -> Result<(), Stopped> {
+        let write = write_both(to, bytes, &[]);
         let done = match self.write_patience {
             Some(patience) => within(patience, pin!(write)).await.ok_or(Stopped::WriteTooSlow)?,
             None => write.await,
