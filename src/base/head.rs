@@ -66,6 +66,11 @@ impl FieldSpan {
         FieldSpan { name: span(name), value: span(value) }
     }
 
+    /// Where its line begins.
+    pub fn start(&self) -> usize {
+        self.name.0 as usize
+    }
+
     /// The field's name, in any case.
     pub fn name<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
         bytes.get(self.name.0 as usize..self.name.1 as usize).unwrap_or_default()

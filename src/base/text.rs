@@ -1,6 +1,9 @@
 /// Appends `value` as the inside of a JSON string: quotes, backslashes and control characters escaped, bytes that
 /// are no UTF-8 replaced. So a client can neither end the string nor begin a line of its own.
 pub fn push_escaped(out: &mut Vec<u8>, value: &[u8]) {
+    if value.iter().all(|byte| IS_PLAIN[usize::from(*byte)]) {
+        return out.extend_from_slice(value);
+    }
     for chunk in value.utf8_chunks() {
         push_escaped_text(out, chunk.valid());
         if !chunk.invalid().is_empty() {
@@ -8,6 +11,17 @@ pub fn push_escaped(out: &mut Vec<u8>, value: &[u8]) {
         }
     }
 }
+
+/// Whether a byte stands for itself, whatever is beside it: what nearly every value is made of.
+const IS_PLAIN: [bool; 256] = {
+    let mut is_plain = [false; 256];
+    let mut byte = 0;
+    while byte < 0x80 {
+        is_plain[byte] = !needs_escape(byte as u8);
+        byte += 1;
+    }
+    is_plain
+};
 
 fn push_escaped_text(out: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
@@ -19,7 +33,7 @@ fn push_escaped_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(rest);
 }
 
-fn needs_escape(byte: u8) -> bool {
+const fn needs_escape(byte: u8) -> bool {
     byte < b' ' || byte == b'"' || byte == b'\\' || byte == 0x7f
 }
 
@@ -38,18 +52,8 @@ fn push_escape(out: &mut Vec<u8>, byte: u8) {
 }
 
 /// Appends a number in decimal digits.
-pub fn push_number(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
+pub fn push_number(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// The lowest `N` hexadecimal digits of `number`, `N` even and at most 32. Two digits at a time, from a table.

@@ -118,6 +118,9 @@ impl Shape {
         parameter: impl Fn(usize) -> Option<&'p str>,
     ) -> Key {
         let mut key = Key(SmallVec::new());
+        // Once, not for every part; what is declared may still add to it.
+        let target_len = head.path.len() + head.query.map_or(0, str::len);
+        key.0.reserve(self.fixed.len() + target_len + 6 * size_of::<u32>());
         generations.into_iter().for_each(|generation| key.push_number(generation));
         key.0.extend_from_slice(&self.fixed);
         match &self.parts {

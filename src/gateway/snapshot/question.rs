@@ -61,9 +61,9 @@ fn field(header: &str) -> Result<(String, String), String> {
 
 /// An authority without its port.
 pub(crate) fn host_of(authority: &str) -> &str {
-    match authority.rfind(':') {
+    match memchr::memrchr2(b':', b']', authority.as_bytes()) {
         // The colons inside an IPv6 literal's brackets are not before a port.
-        Some(at) if !authority[at..].contains(']') => &authority[..at],
+        Some(at) if authority.as_bytes()[at] == b':' => &authority[..at],
         _ => authority,
     }
 }

@@ -60,7 +60,7 @@ pub(super) struct Buffers {
     pub(super) framed: Vec<u8>,
 }
 
-/// The value of `Date`, written once a second.
+/// The line of `Date`, written once a second.
 #[derive(Debug)]
 pub(super) struct DateStamp {
     second: u64,
@@ -169,14 +169,14 @@ impl Bench {
 
 impl DateStamp {
     /// RFC 9110 section 5.6.7.
-    pub(super) fn at(&mut self, now: Now) -> &str {
+    pub(super) fn line(&mut self, now: Now) -> &[u8] {
         let second = now.unix_ms / 1000;
         if second != self.second {
             let timestamp = jiff::Timestamp::from_second(i64::try_from(second).unwrap_or(0)).unwrap_or_default();
-            self.text = timestamp.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            self.text = timestamp.strftime("date: %a, %d %b %Y %H:%M:%S GMT\r\n").to_string();
             self.second = second;
         }
-        &self.text
+        self.text.as_bytes()
     }
 }
 
@@ -218,7 +218,8 @@ mod tests {
     #[test]
     fn a_date_is_written_as_http_wants_it() {
         let mut date = DateStamp { second: u64::MAX, text: String::new() };
-        assert_eq!(date.at(Now { mono_ns: 1, unix_ms: 784_111_777_999 }), "Sun, 06 Nov 1994 08:49:37 GMT");
+        let line = date.line(Now { mono_ns: 1, unix_ms: 784_111_777_999 });
+        assert_eq!(line, b"date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
     }
 
     #[test]

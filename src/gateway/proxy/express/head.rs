@@ -8,6 +8,8 @@ use crate::gateway::snapshot::host_of;
 /// More fields than any honest request has.
 const FIELDS_MAX: usize = 256;
 
+const LINE_END: &str = "a line does not end in a carriage return and a line feed";
+
 /// A request's head as it stands in the bytes that were read, once it is known to be whole and unambiguous.
 ///
 /// What is refused here is what two readers could understand differently (RFC 9112 sections 2.2, 3.2, 5.1, 5.2 and
@@ -60,16 +62,19 @@ pub(super) fn read_request<'b>(
     let httparse::Status::Complete(len) = status else {
         return check_line_ends(bytes).map(|()| None);
     };
-    check_line_ends(&bytes[..len])?;
     let (Some(method), Some(target), Some(version)) = (request.method, request.path, request.version) else {
         return Err("the request line is not whole".into());
     };
     spans.clear();
     let mut seen = Seen::default();
     for field in request.headers.iter() {
-        spans.push(FieldSpan::of(bytes, field.name.as_bytes(), field.value));
+        let span = FieldSpan::of(bytes, field.name.as_bytes(), field.value);
+        check_line_end(&bytes[..span.start()])?;
         seen.note(field)?;
+        spans.push(span);
     }
+    check_line_end(&bytes[..len - 2])?;
+    check_line_end(&bytes[..len])?;
     let is_http_11 = version == 1;
     let target = Target::split(target)?;
     let authority = seen.authority(target.authority, is_http_11)?;
@@ -117,16 +122,21 @@ fn fault_of(error: httparse::Error) -> HeadFault {
         httparse::Error::HeaderValue => "a field's value holds a control character".into(),
         httparse::Error::TooManyHeaders => HeadFault::TooManyFields,
         httparse::Error::Version => "the request is not HTTP/1.1 or HTTP/1.0".into(),
-        httparse::Error::NewLine => "a line does not end in a carriage return and a line feed".into(),
+        httparse::Error::NewLine => LINE_END.into(),
         _ => "the request line is not HTTP".into(),
     }
+}
+
+/// The line before a field ends in CR LF.
+fn check_line_end(before: &[u8]) -> Result<(), HeadFault> {
+    if before.ends_with(b"\r\n") { Ok(()) } else { Err(LINE_END.into()) }
 }
 
 /// Every line ends in CR LF. A lone LF is a line's end to some readers and none to others.
 fn check_line_ends(head: &[u8]) -> Result<(), HeadFault> {
     let is_lone = |at: usize| at == 0 || head[at - 1] != b'\r';
     match memchr::memchr_iter(b'\n', head).any(is_lone) {
-        true => Err("a line does not end in a carriage return and a line feed".into()),
+        true => Err(LINE_END.into()),
         false => Ok(()),
     }
 }
@@ -134,7 +144,7 @@ fn check_line_ends(head: &[u8]) -> Result<(), HeadFault> {
 /// What the fields say about the connection and the body.
 #[derive(Default)]
 struct Seen<'b> {
-    host: Option<&'b [u8]>,
+    host: Option<&'b str>,
     length: Option<u64>,
     is_chunked: bool,
     says_close: bool,
@@ -160,12 +170,11 @@ impl<'b> Seen<'b> {
     }
 
     fn note_host(&mut self, value: &'b [u8]) -> Result<(), HeadFault> {
-        if self.host.replace(value).is_some() {
-            return Err("the request has two Host fields".into());
-        }
-        match !value.is_empty() && value.iter().all(|byte| is_of_authority(*byte)) {
-            true => Ok(()),
-            false => Err("the Host field is not a host and a port".into()),
+        let is_authority = !value.is_empty() && value.iter().all(|byte| is_of_authority(*byte));
+        let host = std::str::from_utf8(value).ok().filter(|_| is_authority);
+        match self.host.replace(host.ok_or("the Host field is not a host and a port")?) {
+            Some(_) => Err("the request has two Host fields".into()),
+            None => Ok(()),
         }
     }
 
@@ -204,8 +213,7 @@ impl<'b> Seen<'b> {
 
     /// Host and port that the request is for. RFC 9112 section 3.2.2: a target in absolute form must say the same.
     fn authority(&self, of_target: Option<&'b str>, is_http_11: bool) -> Result<&'b str, HeadFault> {
-        let host = self.host.map(|host| std::str::from_utf8(host).unwrap_or_default());
-        match (host, of_target) {
+        match (self.host, of_target) {
             (None, _) if is_http_11 => Err("the request has no Host field".into()),
             (Some(host), Some(target)) if !host.eq_ignore_ascii_case(target) => {
                 Err("the Host field and the request target contradict each other".into())
@@ -216,9 +224,25 @@ impl<'b> Seen<'b> {
 }
 
 /// RFC 3986 section 3.2.2, without the comma, which is where a joined list shows.
-fn is_of_authority(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(&byte)
+const fn is_of_authority(byte: u8) -> bool {
+    AUTHORITY[byte as usize]
 }
+
+const AUTHORITY: [bool; 256] = {
+    let mut of_authority = [false; 256];
+    let mut byte = 0;
+    while byte < of_authority.len() {
+        of_authority[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let others = b"-._~%!$&'()*+;=:[]";
+    let mut at = 0;
+    while at < others.len() {
+        of_authority[others[at] as usize] = true;
+        at += 1;
+    }
+    of_authority
+};
 
 /// RFC 9110 section 8.6: digits and nothing else.
 pub(super) fn read_length(value: &[u8]) -> Option<u64> {

@@ -130,7 +130,7 @@ impl Sheet<'_> {
     /// What ends every head.
     fn end(&mut self, status: u16, form: Form, ctx: &mut Ctx) {
         ctx.facts.status = status;
-        push_line(self.out, b"date", self.date.at(form.now).as_bytes());
+        self.out.extend_from_slice(self.date.line(form.now));
         ctx.seal().fields(self.out);
         form.manner.write(self.out);
         self.out.extend_from_slice(b"\r\n");

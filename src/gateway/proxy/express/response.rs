@@ -161,7 +161,7 @@ impl ResponseHead {
             }
             _ => {}
         }
-        push_line(out, b"date", date.at(now).as_bytes());
+        out.extend_from_slice(date.line(now));
         seal.fields(out);
         manner.write(out);
         out.extend_from_slice(b"\r\n");
