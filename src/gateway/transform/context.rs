@@ -122,7 +122,7 @@ fn write_forwarded(head: &Head<'_>, context: &Context<'_>, out: &mut Vec<u8>) {
 /// RFC 9110 section 5.6.4: what would end or escape a quoted string is escaped.
 fn push_quoted(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
-    while let Some(at) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+    while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
         out.extend_from_slice(&rest[..at]);
         out.extend_from_slice(&[b'\\', rest[at]]);
         rest = &rest[at + 1..];

@@ -1,9 +1,6 @@
-use std::borrow::Cow;
 use std::convert::identity;
-use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
@@ -11,14 +8,15 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::ReadHalf;
 
 use super::Express;
+use super::broken::Broken;
 use super::client::Client;
 use super::desk::{Bench, DateStamp};
 use super::head::{Framing, RequestHead};
-use super::pump::{Coding, Pump, Rest, Stopped};
+use super::pump::{Coding, Pump, Rest};
 use super::response::{Manner, ResponseHead, read_response};
+use super::upload::{Upload, alongside};
 use crate::base::{Answer, FieldSpan, Fields, Now, Refusal, push_line, push_number_line};
 use crate::gateway::integrate::{Failure, may_retry};
-use crate::gateway::proxy::admission::body_too_large;
 use crate::gateway::proxy::asked::Asked;
 use crate::gateway::proxy::attempt::{choose, end_attempt, note_response};
 use crate::gateway::proxy::ctx::Ctx;
@@ -55,23 +53,6 @@ pub(super) enum Passed {
     ClosedEarly,
     /// Not answered.
     Refused { answer: Answer, is_body_touched: bool },
-}
-
-/// Why an attempt came to nothing.
-enum Broken {
-    BackEnd(Failure, Cow<'static, str>),
-    /// What the client sent is to blame, and it is told.
-    Client(BadBody),
-    /// The client is gone.
-    Gone,
-}
-
-/// What is wrong with a request's body.
-#[derive(Clone, Copy)]
-enum BadBody {
-    NoChunks,
-    TooLarge,
-    TooSlow,
 }
 
 /// What one attempt was answered, as far as it matters for what follows.
@@ -246,10 +227,10 @@ impl Express {
             // The endpoint has one request less in flight, before the client can notice that it has its answer.
             ctx.attempt.pick = None;
         }
-        let mut passed = down.begin(&to_client, output, first).map_err(of_back_end);
+        let mut passed = down.begin(&to_client, output, first).map_err(Broken::by_back_end);
         if passed.is_ok() && !down.is_done() {
             let mut rest = Box::pin(down.finish(&mut from_back_end, &mut to_client));
-            let finished = alongside(&mut upload, rest.as_mut(), of_back_end).await;
+            let finished = alongside(&mut upload, rest.as_mut(), Broken::by_back_end).await;
             passed = finished.and(passed);
         }
         ctx.facts.bytes_out = down.moved;
@@ -277,80 +258,6 @@ async fn connect(to: &Endpoint) -> Result<TcpStream, Broken> {
         }
         Ok(Err(error)) => Err(Broken::BackEnd(Failure::Connect, error.to_string().into())),
         Err(_) => Err(Broken::BackEnd(Failure::ConnectTimedOut, "it did not accept".into())),
-    }
-}
-
-/// A request's body on its way.
-struct Upload<F> {
-    /// `None`: it has ended.
-    rest: Option<Pin<Box<F>>>,
-    /// How many of the bytes that were read with the head are the body's.
-    taken: usize,
-    /// That number, or why the body did not pass whole.
-    ended: Option<Result<usize, Stopped>>,
-}
-
-impl<F: Future<Output = Result<(), Stopped>>> Upload<F> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Result<(), Broken> {
-        let Some(rest) = &mut self.rest else { return Ok(()) };
-        let Poll::Ready(ended) = rest.as_mut().poll(cx) else { return Ok(()) };
-        self.rest = None;
-        match ended {
-            Ok(()) => self.ended = Some(Ok(self.taken)),
-            Err(stopped) => self.stop(stopped)?,
-        }
-        Ok(())
-    }
-
-    /// A back end that stops reading may still answer; a client that stops sending ends the exchange.
-    fn stop(&mut self, stopped: Stopped) -> Result<(), Broken> {
-        if !matches!(stopped, Stopped::Write | Stopped::WriteTooSlow) {
-            return Err(of_client(stopped));
-        }
-        self.ended = Some(Err(stopped));
-        Ok(())
-    }
-}
-
-/// Carries `work` on, and the upload beside it as long as it lasts.
-async fn alongside<T, E>(
-    upload: &mut Upload<impl Future<Output = Result<(), Stopped>>>,
-    mut work: Pin<&mut impl Future<Output = Result<T, E>>>,
-    broken: impl Fn(E) -> Broken,
-) -> Result<T, Broken> {
-    poll_fn(|cx| {
-        upload.poll(cx)?;
-        work.as_mut().poll(cx).map_err(&broken)
-    })
-    .await
-}
-
-fn of_client(stopped: Stopped) -> Broken {
-    match stopped {
-        Stopped::BadChunk => Broken::Client(BadBody::NoChunks),
-        Stopped::TooLarge => Broken::Client(BadBody::TooLarge),
-        Stopped::ReadTooSlow => Broken::Client(BadBody::TooSlow),
-        Stopped::Ended | Stopped::Read(_) | Stopped::Write | Stopped::WriteTooSlow => Broken::Gone,
-    }
-}
-
-impl BadBody {
-    fn answer(self) -> Answer {
-        match self {
-            BadBody::NoChunks => Answer::new(Refusal::MalformedRequest, "the request's body is not chunks"),
-            BadBody::TooLarge => body_too_large(),
-            BadBody::TooSlow => Answer::new(Refusal::RequestTimeout, "the request's body came too slowly"),
-        }
-    }
-}
-
-fn of_back_end(stopped: Stopped) -> Broken {
-    match stopped {
-        Stopped::BadChunk | Stopped::TooLarge => Broken::BackEnd(Failure::Malformed, "its body is not chunks".into()),
-        Stopped::Ended => Broken::BackEnd(Failure::Reset, "it closed before the end of the body".into()),
-        Stopped::Read(error) => Broken::BackEnd(Failure::Reset, error.to_string().into()),
-        Stopped::ReadTooSlow => Broken::BackEnd(Failure::TimedOut, "its body came too slowly".into()),
-        Stopped::Write | Stopped::WriteTooSlow => Broken::Gone,
     }
 }
 

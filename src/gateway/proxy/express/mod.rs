@@ -13,6 +13,7 @@
 //! buffers and its connections to back ends are shared with nobody.
 
 mod alarm;
+mod broken;
 mod chunks;
 mod client;
 mod converse;
@@ -24,6 +25,7 @@ mod head;
 mod pump;
 mod reply;
 mod response;
+mod upload;
 mod upstreams;
 
 use std::sync::Arc;
