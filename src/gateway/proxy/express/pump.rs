@@ -282,4 +282,44 @@ mod tests {
         assert_eq!(after(4, b"head", b"body"), (&b""[..], &b"body"[..]));
         assert_eq!(after(7, b"head", b"body"), (&b""[..], &b"y"[..]));
     }
+
+    #[test]
+    fn what_the_socket_does_not_take_at_once_is_sent_in_order_with_what_comes_after() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut near = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (mut far, _) = listener.accept().await.unwrap();
+            let (head, first, later) = (vec![b'h'; 32 << 20], vec![b'f'; 20_000], vec![b'l'; 300_000]);
+            let expected = [&head[..], &first, &later].concat();
+            let mut pump = Pump {
+                rest: Rest::Length((first.len() + later.len()) as u64),
+                coding: Coding::Plain,
+                max: u64::MAX,
+                read_patience: None,
+                write_patience: Some(Duration::from_secs(60)),
+                read_bytes_max: 4096,
+                buffers: &mut Buffers::default(),
+                moved: 0,
+                has_read: false,
+                unsent: Vec::new(),
+                read_after: Vec::new(),
+            };
+            let (mut from, mut to) = near.split();
+            let taken = pump.begin(&to, &mut head.clone(), &first).unwrap();
+            assert_eq!((taken, pump.is_done(), pump.unsent.is_empty()), (first.len(), false, false));
+            let (mut far_reads, mut far_writes) = far.split();
+            let sent =
+                async { tokio::io::AsyncWriteExt::write_all(&mut far_writes, &[&later[..], b"after"].concat()).await };
+            let mut received = vec![0; expected.len()];
+            let (finished, sent, read) =
+                tokio::join!(pump.finish(&mut from, &mut to), sent, far_reads.read_exact(&mut received));
+            finished.unwrap();
+            sent.unwrap();
+            read.unwrap();
+            assert!(received == expected, "the bytes are others, or in another order");
+            assert_eq!(pump.moved, (first.len() + later.len()) as u64);
+            assert!(b"after".starts_with(&pump.read_after[..]), "only what was read behind the body is left over");
+        });
+    }
 }
