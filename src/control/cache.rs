@@ -32,7 +32,7 @@ pub(super) async fn flush(State(control): Shared, Body(asked): Body<Asked>) -> R
         (Some(_), Some(_)) => return Err(Problem::bad_request("name a route or a url, not both")),
     };
     let snapshot = control.live.snapshot();
-    let flushed = snapshot.flush(&asked.stage, &what).await;
+    let flushed = snapshot.flush(&asked.stage, &what);
     let flushed = flushed.map_err(|why| Problem::new(StatusCode::NOT_FOUND, why))?;
     tracing::info!(stage = asked.stage, ?what, "cache flushed");
     Ok(Json(json!({ "flushed": flushed })))

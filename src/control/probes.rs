@@ -8,7 +8,7 @@ use super::{Shared, access};
 
 /// `GET /metrics`
 pub(super) async fn metrics(State(control): Shared) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], control.live.render_metrics().await)
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], control.live.render_metrics())
 }
 
 /// `GET /livez`: the process answers.

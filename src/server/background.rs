@@ -38,7 +38,7 @@ async fn tick(live: &Live) {
     loop {
         every.tick().await;
         live.clock().resync();
-        live.maintain_caches().await;
+        live.maintain_caches();
     }
 }
 

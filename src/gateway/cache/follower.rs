@@ -29,10 +29,10 @@ impl Follower {
     }
 
     /// After [`Step::Retry`]: looks again, at most twice. One of a failed leader's followers becomes the next leader.
-    pub async fn retry(self, now: Now) -> Lookup {
+    pub fn retry(self, now: Now) -> Lookup {
         if self.retries == RETRIES_MAX {
             return Lookup::Alone;
         }
-        self.store.look_again(&self.key, self.ttl, self.retries + 1, now).await
+        self.store.look_again(&self.key, self.ttl, self.retries + 1, now)
     }
 }

@@ -66,9 +66,9 @@ impl Leader {
     }
 
     /// Hands on the back end's head, before any field of this one exchange (a request id) is added to it.
-    pub async fn head(&mut self, status: StatusCode, fields: &HeaderMap, now: Now) -> Sharing {
+    pub fn head(&mut self, status: StatusCode, fields: &HeaderMap, now: Now) -> Sharing {
         if !is_shareable(status, fields) {
-            self.give_up(!status.is_server_error(), now).await;
+            self.give_up(!status.is_server_error(), now);
             return Sharing::NotShared;
         }
         let head = Arc::new(AnswerHead::keep(status, fields));
@@ -78,29 +78,29 @@ impl Leader {
     }
 
     /// Hands on a piece of the body.
-    pub async fn chunk(&mut self, chunk: Bytes, now: Now) -> Result<(), Overflow> {
+    pub fn chunk(&mut self, chunk: Bytes, now: Now) -> Result<(), Overflow> {
         if chunk.is_empty() {
             return Ok(());
         }
         if self.has_ended || !self.flight.push(chunk) {
-            self.give_up(true, now).await;
+            self.give_up(true, now);
             return Err(Overflow);
         }
         Ok(())
     }
 
     /// Ends the body and stores the answer. A body shorter than its head announced counts as a failed fetch.
-    pub async fn complete(mut self, now: Now) {
+    pub fn complete(mut self, now: Now) {
         if self.has_ended {
             return;
         }
         let Some((head, chunks)) = self.flight.whole() else { return };
         if self.store.flights.is_current(&self.key, &self.flight) {
             let entry = Arc::new(Entry::new(head, &chunks, now, self.ttl));
-            self.store.insert(&self.key, &entry).await;
+            self.store.insert(&self.key, &entry);
             // Only now, so that there is no moment without entry and fetch in which a second fetch could begin.
             if !self.store.flights.leave(&self.key, &self.flight) {
-                self.store.take_back(&self.key, &entry).await;
+                self.store.take_back(&self.key, &entry);
             }
         }
         self.end(Phase::Complete);
@@ -116,14 +116,14 @@ impl Leader {
     }
 
     /// Releases all who wait. `outdates`: this answer shows that what a refresh was to replace has passed.
-    async fn give_up(&mut self, outdates: bool, now: Now) {
+    fn give_up(&mut self, outdates: bool, now: Now) {
         if self.has_ended {
             return;
         }
         self.store.flights.leave_marked(&self.key, &self.flight, now);
         self.end(Phase::Unshared);
         if self.is_refresh && outdates {
-            self.store.remove(&self.key).await;
+            self.store.remove(&self.key);
         }
     }
 

@@ -136,16 +136,16 @@ impl Plan {
     }
 
     /// Looks for an entry, else joins the fetch of its key or leads one.
-    pub async fn lookup(&self, ask: &Ask, now: Now) -> Lookup {
+    pub fn lookup(&self, ask: &Ask, now: Now) -> Lookup {
         let is_refresh = ask.refresh == Refresh::Granted;
         let key = ask.key.as_bytes();
-        if !is_refresh && let Some(entry) = self.store.find(key, now).await {
+        if !is_refresh && let Some(entry) = self.store.find(key, now) {
             return Lookup::Hit(entry);
         }
         if ask.is_head {
             return Lookup::Alone;
         }
-        self.store.join(key, self.ttl, is_refresh, 0, now).await
+        self.store.join(key, self.ttl, is_refresh, 0, now)
     }
 
     /// The fields of the request that must not reach the back end when the fetch is shared ([`Lookup::Lead`]).

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ahash::RandomState;
 use moka::Expiry;
-use moka::future::Cache;
+use moka::sync::Cache;
 
 use super::flight::Position;
 use super::flights::{Flights, Joined};
@@ -91,9 +91,9 @@ impl Store {
     }
 
     /// Enforces the bound and drops what has expired; the server calls it once a second.
-    pub async fn maintain(&self, now: Now) {
+    pub fn maintain(&self, now: Now) {
         self.flights.maintain(now);
-        self.settle().await;
+        self.settle();
     }
 
     /// Forgets every entry of the stage. Fetches under way still answer who follows them; nothing of them is stored.
@@ -113,9 +113,9 @@ impl Store {
     }
 
     /// Forgets one entry. False if there was none.
-    pub async fn flush_key(&self, key: &Key) -> bool {
+    pub fn flush_key(&self, key: &Key) -> bool {
         self.flights.forget(key.as_bytes());
-        self.entries.remove(key.as_bytes()).await.is_some()
+        self.entries.remove(key.as_bytes()).is_some()
     }
 
     pub(super) fn generation(&self) -> u32 {
@@ -144,12 +144,12 @@ impl Store {
     }
 
     /// The entry of `key` if it is fresh by our clock; the cache's own only frees its memory.
-    pub(super) async fn find(&self, key: &[u8], now: Now) -> Option<Arc<Entry>> {
-        self.entries.get(key).await.filter(|entry| entry.is_fresh(now))
+    pub(super) fn find(&self, key: &[u8], now: Now) -> Option<Arc<Entry>> {
+        self.entries.get(key).filter(|entry| entry.is_fresh(now))
     }
 
     /// Joins the fetch of `key` or leads one.
-    pub(super) async fn join(
+    pub(super) fn join(
         self: &Arc<Store>,
         key: &[u8],
         ttl: Duration,
@@ -169,7 +169,7 @@ impl Store {
                     return Lookup::Lead(leader);
                 }
                 // Between our look and our lead another fetch may have ended: then there is nothing left to fetch.
-                match self.find(&key, now).await {
+                match self.find(&key, now) {
                     Some(entry) => {
                         leader.serve(&entry);
                         Lookup::Hit(entry)
@@ -181,36 +181,36 @@ impl Store {
     }
 
     /// After a leader failed.
-    pub(super) async fn look_again(self: &Arc<Store>, key: &[u8], ttl: Duration, retries: u8, now: Now) -> Lookup {
-        match self.find(key, now).await {
+    pub(super) fn look_again(self: &Arc<Store>, key: &[u8], ttl: Duration, retries: u8, now: Now) -> Lookup {
+        match self.find(key, now) {
             Some(entry) => Lookup::Hit(entry),
-            None => self.join(key, ttl, false, retries, now).await,
+            None => self.join(key, ttl, false, retries, now),
         }
     }
 
     /// Stores an entry. The cache enforces its bound late, so when an eighth of it is unsettled we do it here.
-    pub(super) async fn insert(&self, key: &Arc<[u8]>, entry: &Arc<Entry>) {
+    pub(super) fn insert(&self, key: &Arc<[u8]>, entry: &Arc<Entry>) {
         let weight = u64::from(entry.weight(key.len()));
-        self.entries.insert(Arc::clone(key), Arc::clone(entry)).await;
+        self.entries.insert(Arc::clone(key), Arc::clone(entry));
         if self.unsettled_bytes.fetch_add(weight, Ordering::Relaxed) + weight > self.size_bytes / 8 {
-            self.settle().await;
+            self.settle();
         }
     }
 
-    pub(super) async fn remove(&self, key: &[u8]) {
-        self.entries.invalidate(key).await;
+    pub(super) fn remove(&self, key: &[u8]) {
+        self.entries.invalidate(key);
     }
 
     /// Removes `entry` if it is still what is stored under `key`.
-    pub(super) async fn take_back(&self, key: &[u8], entry: &Arc<Entry>) {
-        if self.entries.get(key).await.is_some_and(|stored| Arc::ptr_eq(&stored, entry)) {
-            self.entries.invalidate(key).await;
+    pub(super) fn take_back(&self, key: &[u8], entry: &Arc<Entry>) {
+        if self.entries.get(key).is_some_and(|stored| Arc::ptr_eq(&stored, entry)) {
+            self.entries.invalidate(key);
         }
     }
 
-    async fn settle(&self) {
+    fn settle(&self) {
         self.unsettled_bytes.store(0, Ordering::Relaxed);
-        self.entries.run_pending_tasks().await;
+        self.entries.run_pending_tasks();
     }
 }
 

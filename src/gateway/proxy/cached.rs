@@ -73,7 +73,7 @@ impl Conductor {
     }
 
     async fn answer_cached(&self, session: &mut Session, ctx: &mut Ctx, cache: &cache::Plan) -> Result<bool> {
-        let (ask, mut found) = match self.find(session, ctx, cache).await {
+        let (ask, mut found) = match self.find(session, ctx, cache) {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(false),
             Err(answer) => return self.refuse(session, ctx, answer).await,
@@ -92,7 +92,7 @@ impl Conductor {
             let mut follower = follower;
             found = match self.write_along(session, ctx, &mut follower).await {
                 Written::Whole => return Ok(true),
-                Written::Failed => follower.retry(self.live.clock().now()).await,
+                Written::Failed => follower.retry(self.live.clock().now()),
                 Written::Nothing => Lookup::Alone,
                 Written::Part | Written::Cut => return cut(),
             };
@@ -100,17 +100,17 @@ impl Conductor {
     }
 
     /// What another lane found already, or what the cache says now.
-    async fn find(
+    fn find(
         &self,
         session: &Session,
         ctx: &mut Ctx,
         cache: &cache::Plan,
     ) -> std::result::Result<Option<(Ask, Lookup)>, Answer> {
         if let Some(found) = ctx.found.take() {
-            return Ok(Some(found));
+            return Ok(Some(*found));
         }
         let canonical = ctx.canonical.clone();
-        let found = look_up(&Asked::of_session(session, &canonical).head, ctx, cache).await?;
+        let found = look_up(&Asked::of_session(session, &canonical).head, ctx, cache)?;
         note_lookup(&found, ctx);
         Ok(found)
     }
@@ -179,19 +179,19 @@ impl Conductor {
         };
         transform::clean_response(&mut exchange.head);
         let status = exchange.head.status;
-        if leader.head(status, &exchange.head.headers, clock.now()).await == Sharing::NotShared {
+        if leader.head(status, &exchange.head.headers, clock.now()) == Sharing::NotShared {
             return Fetched::Rest(exchange, None);
         }
         loop {
             match exchange.chunk().await {
                 Ok(Some(piece)) => {
-                    if leader.chunk(piece.clone(), clock.now()).await.is_err() {
+                    if leader.chunk(piece.clone(), clock.now()).is_err() {
                         return Fetched::Rest(exchange, Some(piece));
                     }
                 }
                 Ok(None) => {
                     exchange.finish().await;
-                    leader.complete(clock.now()).await;
+                    leader.complete(clock.now());
                     return Fetched::Shared;
                 }
                 Err(answer) => return Fetched::Refused(answer),
@@ -265,14 +265,14 @@ impl Conductor {
 }
 
 /// Asks the cache about an admitted request; `None`: the request bypasses it.
-pub(super) async fn look_up(head: &Head<'_>, ctx: &Ctx, cache: &cache::Plan) -> Result<Option<(Ask, Lookup)>, Answer> {
+pub(super) fn look_up(head: &Head<'_>, ctx: &Ctx, cache: &cache::Plan) -> Result<Option<(Ask, Lookup)>, Answer> {
     let may_invalidate = ctx.admitted.as_ref().is_some_and(|admitted| admitted.ticket.may_invalidate_cache());
     let asked = {
         let params = ctx.params(head.path);
         cache.ask(head, |at| params.get(at).copied(), may_invalidate)?
     };
     let Some(ask) = asked else { return Ok(None) };
-    let found = cache.lookup(&ask, ctx.facts.started).await;
+    let found = cache.lookup(&ask, ctx.facts.started);
     Ok(Some((ask, found)))
 }
 

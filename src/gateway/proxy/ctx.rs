@@ -30,7 +30,7 @@ pub struct Ctx {
     /// Whether the answer says that a wish for a refresh was ignored.
     pub(super) is_warned: bool,
     /// What another lane has asked the cache, and found.
-    pub(super) found: Option<(cache::Ask, cache::Lookup)>,
+    pub(super) found: Option<Box<(cache::Ask, cache::Lookup)>>,
     pub(super) attempt: Attempt,
 }
 

@@ -16,7 +16,7 @@ pub enum Flush {
 
 impl Snapshot {
     /// Forgets cached answers of the stage called `api/stage`. Says what was forgotten, or what is unknown.
-    pub async fn flush(&self, stage: &str, what: &Flush) -> Result<String, String> {
+    pub fn flush(&self, stage: &str, what: &Flush) -> Result<String, String> {
         let found = self.stage_named(stage).ok_or_else(|| format!("no stage is called {stage:?}"))?;
         let store = found.cache().ok_or_else(|| format!("the stage {stage:?} has no cache"))?;
         match what {
@@ -30,7 +30,7 @@ impl Snapshot {
                 let keys = question.with_head(|head| self.keys_of(found, head))?;
                 let mut count = 0;
                 for key in &keys {
-                    count += usize::from(store.flush_key(key).await);
+                    count += usize::from(store.flush_key(key));
                 }
                 Ok(format!("{count} answer{} of {stage}", if count == 1 { "" } else { "s" }))
             }

@@ -107,18 +107,18 @@ impl Live {
     }
 
     /// Lets expired entries go and keeps the caches within their bounds. Called each second, and before they are measured.
-    pub async fn maintain_caches(&self) {
+    pub fn maintain_caches(&self) {
         let now = self.clock.now();
         for stage in self.snapshot().stages() {
             if let Some(cache) = stage.cache() {
-                cache.maintain(now).await;
+                cache.maintain(now);
             }
         }
     }
 
     /// The metrics as text, with the gauges as they are now.
-    pub async fn render_metrics(&self) -> String {
-        self.maintain_caches().await;
+    pub fn render_metrics(&self) -> String {
+        self.maintain_caches();
         let snapshot = self.snapshot();
         let metrics = &self.telemetry.metrics;
         metrics.set_connections(self.connections.count());

@@ -65,7 +65,7 @@ impl Express {
             match next {
                 Next::Wait => {}
                 Next::Close => return,
-                Next::CloseGently => return client.close_gently().await,
+                Next::CloseGently => return Box::pin(client.close_gently()).await,
                 Next::HandOver(handed) => {
                     // The full lane's future is large, and few connections ever need it.
                     match Box::pin(self.hand_over(client, handed, shutdown)).await {
@@ -88,7 +88,7 @@ impl Express {
                 match self.read_more(client, input, paper, started).await {
                     Ok(true) => {}
                     Ok(false) => return Next::Close,
-                    Err(answer) => return self.refuse_unread(client, paper, answer, started).await,
+                    Err(answer) => return Box::pin(self.refuse_unread(client, paper, answer, started)).await,
                 }
             }
             let answered = match read_request(input.bytes(), spans) {
@@ -96,9 +96,9 @@ impl Express {
                 Ok(None) => match self.read_more(client, input, paper, started).await {
                     Ok(true) => continue,
                     Ok(false) => return Next::Close,
-                    Err(answer) => return self.refuse_unread(client, paper, answer, started).await,
+                    Err(answer) => return Box::pin(self.refuse_unread(client, paper, answer, started)).await,
                 },
-                Err(fault) => return self.refuse_unread(client, paper, answer_to(fault), started).await,
+                Err(fault) => return Box::pin(self.refuse_unread(client, paper, answer_to(fault), started)).await,
             };
             match answered {
                 Answered::Kept(len) => input.discard(len, &mut client.read_after),
@@ -133,6 +133,8 @@ impl Express {
     }
 
     /// Answers a request whose head could not be read; nothing is known of where it ends.
+    ///
+    /// Like all that is rare it is boxed where it is called, so that an idle connection does not hold its room.
     async fn refuse_unread(&self, client: &mut Client, paper: &mut Paper, answer: Answer, started: Now) -> Next {
         let mut ctx = Ctx::new(&self.live, started);
         let now = self.live.clock().now();

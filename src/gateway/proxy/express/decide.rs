@@ -42,7 +42,7 @@ impl Express {
         };
         let streamed = if http.is_tls() { Way::HandOver } else { Way::PassOn };
         let Some(cache) = &plan.cache else { return streamed };
-        let found = match look_up(head, ctx, cache).await {
+        let found = match look_up(head, ctx, cache) {
             Ok(found) => found,
             Err(answer) => return Way::Held(Held::Refused(answer)),
         };
@@ -55,7 +55,7 @@ impl Express {
                 Way::PassOn
             }
             found => {
-                ctx.found = found;
+                ctx.found = found.map(Box::new);
                 Way::HandOver
             }
         }

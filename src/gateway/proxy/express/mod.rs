@@ -74,3 +74,23 @@ impl Express {
         self.epoch.1 + now.since(self.epoch.0) + after
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use pingora_core::server::ShutdownWatch;
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    fn bytes_of<'a, F>(_: impl Fn(&'a Express, TcpStream, SocketAddr, &'a ShutdownWatch) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_connection_takes_few_kilobytes() {
+        let bytes = bytes_of(|express, tcp, peer, shutdown| express.converse(tcp, peer, shutdown));
+        assert!(bytes <= 2560, "{bytes}");
+    }
+}
