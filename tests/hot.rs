@@ -160,7 +160,6 @@ fn an_admitted_request_with_a_key_allocates_only_what_it_sends() {
     });
     let Target::Http(http) = &plan.target else { panic!("an HTTP integration") };
     let (id, trace) = (RequestId::generate(now.unix_ms, 7), Trace::from_head(&head, now));
-    let (traceparent, amzn_trace) = (trace.traceparent(), trace.amzn());
     let context = Context {
         request_id: id.as_bytes(),
         api: &stage.name().api,
@@ -169,9 +168,7 @@ fn an_admitted_request_with_a_key_allocates_only_what_it_sends() {
         path: head.path,
         key: caller.key().map(|key| &**key.name()),
         authority: "127.0.0.1:8080",
-        traceparent: traceparent.as_bytes(),
-        is_trace_continued: trace.keeps_tracestate(),
-        amzn_trace: amzn_trace.as_bytes(),
+        trace: &trace,
     };
     let outgoing = check("outgoing", OUTGOING, || http.shape().outgoing(&head, &params, &context));
     let mut bytes = Vec::new();

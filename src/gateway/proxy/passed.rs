@@ -28,7 +28,6 @@ pub(super) fn with_outgoing<R>(asked: &Asked<'_>, ctx: &Ctx, use_it: impl FnOnce
     let (stage, plan) = (ctx.stage()?, ctx.plan()?);
     let Target::Http(http) = &plan.target else { return None };
     let path = asked.head.path;
-    let (traceparent, amzn_trace) = (ctx.facts.trace.traceparent(), ctx.facts.trace.amzn());
     let context = Context {
         request_id: ctx.facts.request_id.as_bytes(),
         api: &stage.name().api,
@@ -37,9 +36,7 @@ pub(super) fn with_outgoing<R>(asked: &Asked<'_>, ctx: &Ctx, use_it: impl FnOnce
         path,
         key: ctx.place.key.as_ref().map(|key| &**key.name()),
         authority: asked.authority,
-        traceparent: traceparent.as_bytes(),
-        is_trace_continued: ctx.facts.trace.keeps_tracestate(),
-        amzn_trace: amzn_trace.as_bytes(),
+        trace: &ctx.facts.trace,
     };
     let params = ctx.params(path);
     Some(use_it(&http.shape().outgoing(&asked.head, &params, &context)))

@@ -2,6 +2,7 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::base::Head;
+use crate::telemetry::Trace;
 
 /// What the gateway knows of a request beside its head, and tells the back end.
 #[derive(Clone, Copy, Debug)]
@@ -19,12 +20,8 @@ pub struct Context<'a> {
     pub key: Option<&'a str>,
     /// Host and port as the client asked for them: `X-Forwarded-Host`, and `Host` with `preserve_host`.
     pub authority: &'a str,
-    /// This hop's W3C trace context; empty: none is sent.
-    pub traceparent: &'a [u8],
-    /// Whether `traceparent` continues the client's trace, so that its `tracestate` still means something.
-    pub is_trace_continued: bool,
-    /// The value of `X-Amzn-Trace-Id`; empty: none is sent.
-    pub amzn_trace: &'a [u8],
+    /// With this hop in it.
+    pub trace: &'a Trace,
 }
 
 /// The fields that the gateway states itself, each about this hop.
@@ -70,8 +67,8 @@ impl Statement {
             Statement::ForwardedHost => out.extend_from_slice(context.authority.as_bytes()),
             Statement::Forwarded => write_forwarded(head, context, out),
             Statement::RequestId => out.extend_from_slice(context.request_id),
-            Statement::Traceparent => out.extend_from_slice(context.traceparent),
-            Statement::AmznTrace => out.extend_from_slice(context.amzn_trace),
+            Statement::Traceparent => context.trace.push_traceparent(out),
+            Statement::AmznTrace => context.trace.push_amzn(out),
         }
     }
 }

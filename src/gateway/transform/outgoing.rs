@@ -115,7 +115,7 @@ impl<'a> Outgoing<'a> {
     fn passes(&self, kind: Kind, name: &[u8]) -> bool {
         let is_wanted = match kind {
             Kind::HopByHop | Kind::Claim => false,
-            Kind::Tracestate => self.request.context.is_trace_continued,
+            Kind::Tracestate => self.request.context.trace.keeps_tracestate(),
             // Without a proxy nothing counts as nominated.
             Kind::Content | Kind::Length => !is_one_of(name, &self.nominated),
             Kind::Expect | Kind::Plain => self.shape.is_proxy && !is_one_of(name, &self.nominated),

@@ -8,6 +8,7 @@ use crate::base::Scheme;
 use crate::config::{
     Ejection, HttpIntegration, Located, ParameterMapping, ParameterSource, ParameterTarget, Span, UpstreamTls,
 };
+use crate::telemetry::Trace;
 
 type Wire<'a> = &'a [(&'a str, &'a [u8])];
 
@@ -39,6 +40,9 @@ fn head<'a>(fields: Wire<'a>, query: Option<&'a str>, client: &str) -> Head<'a> 
     Head { method: "GET", host: "api.example.com", path: "/orders/7", query, fields, client, scheme: Scheme::Https }
 }
 
+static TRACE: Trace = Trace::fixed(false);
+static CONTINUED_TRACE: Trace = Trace::fixed(true);
+
 const CONTEXT: Context<'static> = Context {
     request_id: b"req-12345",
     api: "orders",
@@ -47,9 +51,7 @@ const CONTEXT: Context<'static> = Context {
     path: "/v1/orders/7",
     key: Some("alice"),
     authority: "api.example.com:8443",
-    traceparent: b"00-aa-bb-01",
-    is_trace_continued: false,
-    amzn_trace: b"Root=1-5",
+    trace: &TRACE,
 };
 
 /// The lines that are written, the first without its protocol.
@@ -119,8 +121,8 @@ fn a_proxy_says_who_asked_and_where() {
         "x-forwarded-host: api.example.com:8443",
         "forwarded: for=\"[2001:db8::1]\";host=\"api.example.com:8443\";proto=https",
         "x-request-id: req-12345",
-        "traceparent: 00-aa-bb-01",
-        "x-amzn-trace-id: Root=1-5",
+        "traceparent: 00-000000000000000000000000000000aa-00000000000000bb-01",
+        "x-amzn-trace-id: Root=1-00000000-0000000000000000000000aa;Parent=00000000000000bb;Sampled=1",
         "via: 1.1 tollgate",
     ];
     assert_eq!(lines(&shape, &head(&[], Some("a=%20b&c"), "2001:db8::1"), &CONTEXT), expected);
@@ -131,7 +133,7 @@ fn a_proxy_says_who_asked_and_where() {
 
 #[test]
 fn tracestate_goes_on_with_a_continued_trace_only() {
-    let context = Context { is_trace_continued: true, ..CONTEXT };
+    let context = Context { trace: &CONTINUED_TRACE, ..CONTEXT };
     let shape = shape(&integration("http://b/", true));
     let sent = lines(&shape, &head(&[("Tracestate", b"a=1")], None, "::1"), &context);
     assert!(sent.contains(&"Tracestate: a=1".to_owned()));
