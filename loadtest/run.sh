@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What a request costs, side by side with peers: installs what is missing, builds, measures, prints one table.
 #
-#   loadtest/run.sh [--quick] [--scenarios abcde] [--systems tollgate,nginx,…]     see README.md for the rest
+#   loadtest/run.sh [--quick] [--scenarios abcde] [--systems tollgate,nginx,…]
+#   loadtest/run.sh [--quick] --growth | --swap | --cores     see README.md for the rest
 #
 # TOLLGATE=path/to/tollgate measures a binary that is built already.
 set -euo pipefail

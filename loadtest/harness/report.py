@@ -33,7 +33,8 @@ class Result:
 
     rounds: list = field(default_factory=list)
     latencies: list = field(default_factory=list)
-    idle_kib: float | None = None
+    #: `idle.Idle`
+    idle: object = None
     #: Why there is no figure.
     without: str = ""
 
@@ -63,7 +64,11 @@ HEAD = ["scenario", "system", "CPU µs", "user", "sys", "ratio to {base}", "rang
         "notes"]
 
 
-TEXT_COLUMNS = {"scenario", "system", "notes", "", "of this run", "memory, MiB"}
+TEXT_COLUMNS = {"scenario", "arrangement", "system", "notes", "", "of this run", "memory, MiB", "target"}
+
+
+def say(text):
+    print(text, flush=True)
 
 
 def table(scenarios, systems, results, base):
@@ -80,9 +85,9 @@ def table(scenarios, systems, results, base):
 def cells(result, base):
     if result.without:
         return nothing(result.without)
-    if result.idle_kib is not None:
-        ratio = f"{result.idle_kib / base.idle_kib:.2f}" if base and base.idle_kib else ""
-        return ["", "", "", ratio] + [""] * (len(HEAD) - 7) + [f"{result.idle_kib:.2f} KiB each"]
+    if result.idle:
+        ratio = f"{result.idle.kib / base.idle.kib:.2f}" if base and base.idle and base.idle.kib > 0 else ""
+        return ["", "", "", ratio] + [""] * (len(HEAD) - 7) + [result.idle.text]
     if not result.rounds:
         return nothing("not measured")
     its = result.figures(base)
@@ -124,6 +129,15 @@ def facts_table(facts):
     return markdown([["", "of this run"]] + [[name, str(value)] for name, value in facts.items()])
 
 
+def spread(values, form=".2f"):
+    """The median of some values and their range."""
+    return f"{format(statistics.median(values), form)} ({format(min(values), form)}–{format(max(values), form)})"
+
+
+def verdict(holds):
+    return "met" if holds else "MISSED"
+
+
 def as_json(facts, scenarios, systems, results, memory, base):
     measured = []
     for scenario in scenarios:
@@ -132,7 +146,9 @@ def as_json(facts, scenarios, systems, results, memory, base):
             base_result = results.get((scenario.letter, base))
             measured.append({
                 "scenario": scenario.letter, "title": scenario.title, "system": system, "without": result.without,
-                "idle_kib": result.idle_kib, **(result.figures(base_result) if result.rounds else {}),
+                "idle_kib": result.idle.kib if result.idle else None,
+                "each_idle": [asdict(one) for one in result.idle.each] if result.idle else [],
+                **(result.figures(base_result) if result.rounds else {}),
                 "each_round": [asdict(one) for one in result.rounds],
                 "each_latency": [asdict(one) for one in result.latencies],
             })

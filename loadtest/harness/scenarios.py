@@ -5,8 +5,9 @@ import ssl
 from dataclasses import dataclass
 
 from . import keys
-from .load import CONNECTIONS, H2_CONNECTIONS, Http1, Http2, h2load, hpack_block, open_loop
-from .systems import LARGE, ORIGIN_PORT, SMALL
+from .load import CONNECTIONS, H2_CONNECTIONS, h2load
+from .openloop import Http1, Http2, hpack_block, open_loop
+from .systems import LARGE, SMALL
 
 POSTED = 16 * 1024
 #: Each key of (e) gets a token a minute, so as many requests may pass in a window, whatever the load.
@@ -41,9 +42,10 @@ class Scenario:
         """Latencies at the scenario's fixed rate."""
         port = system.port(self.port)
         if self.port == "h2c":
-            return open_loop(lambda: Http2(port, None), H2_CONNECTIONS, [hpack_block(self.path)], self.rate, seconds)
+            blocks = [hpack_block(self.path)]
+            return open_loop(lambda: Http2(port, None), H2_CONNECTIONS, blocks, self.rate, seconds).latency()
         tls = trusting() if self.port == "tls" else None
-        return open_loop(lambda: Http1(port, tls), CONNECTIONS, self.rendered(), self.rate, seconds)
+        return open_loop(lambda: Http1(port, tls), CONNECTIONS, self.rendered(), self.rate, seconds).latency()
 
     def rendered(self):
         """The requests as bytes of HTTP/1.1."""
@@ -107,34 +109,26 @@ class Asker:
         return self.http.sock is not None
 
 
-def origin_count():
-    asker = http.client.HTTPConnection("127.0.0.1", ORIGIN_PORT, timeout=10)
-    asker.request("GET", "/count")
-    text = asker.getresponse().read().decode()
-    asker.close()
-    return int(text.splitlines()[2].split()[2])
-
-
 def demand(holds, what):
     if not holds:
         raise Wrong(what)
 
 
-def check(scenario, system):
+def check(scenario, system, origin):
     """Raises `Wrong` unless the system answers the scenario as it should."""
     if scenario.port == "h2c":
-        return check_h2(scenario, system)
+        return check_h2(scenario, system, origin)
     asker = Asker(scenario, system)
     if scenario.keys:
-        check_refusal_of_strangers(asker)
+        check_refusal_of_strangers(asker, origin)
     values = scenario.values()[:: max(1, scenario.keys // 10)] or [None] * 10
     for key in values:
         asker.ask(key)  # Fills the cache, empties the bucket.
-    before = origin_count()
+    before = origin.count()
     for key in values:
         check_answer(scenario, *asker.ask(key))
         demand(asker.is_kept(), "the connection was closed after an answer")
-    reached = origin_count() - before - 1
+    reached = origin.count() - before - 1
     wanted = len(values) if scenario.reaches_origin else 0
     demand(reached == wanted, f"{reached} of {len(values)} requests reached the origin instead of {wanted}")
     if scenario.port == "tls":
@@ -142,12 +136,12 @@ def check(scenario, system):
     asker.http.close()
 
 
-def check_refusal_of_strangers(asker):
-    before = origin_count()
+def check_refusal_of_strangers(asker, origin):
+    before = origin.count()
     for key in (None, "load-test-key-of-nobody-at-all"):
         answer, _ = asker.ask(key)
         demand(answer.status in (401, 403), f"{'a wrong' if key else 'no'} key is answered with {answer.status}")
-    demand(origin_count() - before == 1, "a request without a valid key reached the origin")
+    demand(origin.count() - before == 1, "a request without a valid key reached the origin")
 
 
 def check_answer(scenario, answer, body):
@@ -158,11 +152,11 @@ def check_answer(scenario, answer, body):
         demand(answer.headers["X-Got"] == str(scenario.body_bytes), f"the origin got {answer.headers['X-Got']} bytes")
 
 
-def check_h2(scenario, system):
-    before = origin_count()
+def check_h2(scenario, system, origin):
+    before = origin.count()
     load = h2load(scenario.url(system), requests=160)
     demand((load.requests, load.failed, load.refused) == (160, 0, 0), f"HTTP/2: {load}")
-    reached = origin_count() - before - 1
+    reached = origin.count() - before - 1
     demand(reached == 160, f"{reached} of 160 HTTP/2 requests reached the origin")
 
 

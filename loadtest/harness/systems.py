@@ -1,5 +1,6 @@
 """The origin, the gateway and its peers: how each is found, configured, started, pinned and stopped."""
 
+import http.client
 import os
 import re
 import shutil
@@ -13,8 +14,8 @@ from . import keys
 
 HERE = Path(__file__).resolve().parent.parent
 PORT_NAMES = ["http", "tls", "h2c", "keyed", "refused", "cached", "keyed_cached", "admin"]
-ORIGIN_PORT = 19001
-FIRST_PORT = 18100
+#: Where ports begin unless the options say otherwise; each system has a block of its own.
+ORIGIN_PORT, FIRST_PORT, PORT_BLOCK = 19001, 18100, 20
 SMALL, LARGE = 1024, 100 * 1024
 
 
@@ -23,10 +24,10 @@ class NotHere(Exception):
 
 
 class Place:
-    """The folders of one run: one on disk, one in memory."""
+    """The folders of one run, one on disk and one in memory, and where its origin is."""
 
-    def __init__(self, folder, shm):
-        self.folder, self.shm = folder, shm
+    def __init__(self, folder, shm, origin_port=ORIGIN_PORT):
+        self.folder, self.shm, self.origin_port = folder, shm, origin_port
         self.cert, self.key = folder / "cert.pem", folder / "key.pem"
 
     def furnish(self):
@@ -49,6 +50,7 @@ class System:
         self.cannot = cannot or {}
         self.own_ports = own_ports
         self.process = None
+        self.key_count = keys.COUNT
         self.ports = {}
         self.log = None
 
@@ -69,23 +71,27 @@ class System:
         words = {name.upper(): str(port) for name, port in self.ports.items()}
         return words | {
             "DIR": str(folder), "SHM": str(place.shm), "CERT": str(place.cert), "KEY": str(place.key),
-            "ORIGIN_PORT": str(ORIGIN_PORT),
+            "ORIGIN_PORT": str(place.origin_port),
         }
 
-    def start(self, place, first_port, core):
+    def start(self, place, first_port, *cores):
         self.ports = {name: first_port + i for i, name in enumerate(PORT_NAMES)}
-        self.place, self.first_port, self.core = place, first_port, core
+        self.place, self.first_port, self.cores = place, first_port, cores
         folder = place.folder / re.sub(r"\W", "-", self.name)
         folder.mkdir(exist_ok=True)
         folder.chmod(0o755)
         self.configure(folder, place)
         self.log = folder / "stderr"
-        self.process = spawn(self.command(folder), core, self.log)
-        wait_for(self.port("http"), self.process, self.name, self.log)
+        self.process = spawn(self.command(folder), cores, self.log)
+        self.wait()
 
-    def restart(self):
+    def wait(self):
+        wait_for(lambda: is_open(self.port("http")), self.process, self.name, self.log)
+
+    def restart(self, key_count=keys.COUNT):
         self.stop()
-        self.start(self.place, self.first_port, self.core)
+        self.key_count = key_count
+        self.start(self.place, self.first_port, *self.cores)
 
     def stop(self):
         if self.process:
@@ -99,23 +105,39 @@ def fill(template, words, target):
     target.write_text(re.sub(r"@([A-Z0-9_]+)@", lambda match: words[match[1]], text))
 
 
-def spawn(command, core, log):
+def spawn(command, cores, log):
     with open(log, "wb") as sink:
         # A session of its own, so that all its descendants can be ended with it.
         return subprocess.Popen(
             [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+            preexec_fn=lambda: os.sched_setaffinity(0, set(cores)))
 
 
-def wait_for(port, process, name, log, seconds=30):
+def wait_for(is_up, process, name, log, seconds=30):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0 and process.poll() is None:
-                return
+        if is_up() and process.poll() is None:
+            return
         time.sleep(0.05)
     end(process)
-    raise NotHere(f"it did not start:\n{log.read_text(errors='replace')[-600:].strip()}")
+    raise NotHere(f"{name} did not start:\n{log.read_text(errors='replace')[-600:].strip()}")
+
+
+def is_open(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def is_answering(port, path):
+    """Whether a port is not only bound, but answers."""
+    asker = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+    try:
+        asker.request("GET", path)
+        return asker.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        asker.close()
 
 
 def end(process):
@@ -165,16 +187,24 @@ class Origin(System):
         return [self.program, "-p", folder, "-c", folder / "origin.conf"]
 
     def port(self, wanted):
-        return ORIGIN_PORT
+        return self.place.origin_port
 
     def version(self):
         return first_number(output_of(self.program, "-v"))
+
+    def count(self):
+        """Requests that it has got so far, with this question."""
+        asker = http.client.HTTPConnection("127.0.0.1", self.place.origin_port, timeout=10)
+        asker.request("GET", "/count")
+        text = asker.getresponse().read().decode()
+        asker.close()
+        return int(text.splitlines()[2].split()[2])
 
 
 class Tollgate(System):
     def configure(self, folder, place):
         shutil.rmtree(folder / "state", ignore_errors=True)
-        fill("tollgate.toml", self.words(folder, place) | {"KEYS": keys.toml()}, folder / "tollgate.toml")
+        fill("tollgate.toml", self.words(folder, place) | {"KEYS": keys.toml(self.key_count)}, folder / "tollgate.toml")
 
     def command(self, folder):
         return [self.program, "run", folder / "tollgate.toml"]
@@ -185,7 +215,7 @@ class Tollgate(System):
 
 class Nginx(System):
     def configure(self, folder, place):
-        (folder / "keys.map").write_text(keys.spaced_map(end=";"))
+        (folder / "keys.map").write_text(keys.spaced_map(self.key_count, end=";"))
         fill("nginx.conf", self.words(folder, place), folder / "nginx.conf")
 
     def command(self, folder):
@@ -197,7 +227,7 @@ class Nginx(System):
 
 class Haproxy(System):
     def configure(self, folder, place):
-        (folder / "keys.map").write_text(keys.spaced_map())
+        (folder / "keys.map").write_text(keys.spaced_map(self.key_count))
         (folder / "both.pem").write_text(place.cert.read_text() + place.key.read_text())
         fill("haproxy.cfg", self.words(folder, place), folder / "haproxy.cfg")
 
@@ -226,7 +256,7 @@ class Varnish(System):
 
 class Envoy(System):
     def configure(self, folder, place):
-        words = self.words(folder, place) | {"CREDENTIALS": keys.credentials(indent=24)}
+        words = self.words(folder, place) | {"CREDENTIALS": keys.credentials(self.key_count, indent=24)}
         fill("envoy.yaml", words, folder / "envoy.yaml")
 
     def command(self, folder):

@@ -14,7 +14,7 @@ pub mod units;
 mod wire;
 
 pub use clock::{Clock, Now};
-pub use head::{FieldSpan, Fields, Head, Scheme};
+pub use head::{FieldSpan, Fields, Head, Scheme, is_token};
 pub use ids::{RouteId, StageId, StageName, Variant};
 pub use nearest::nearest;
 pub use path::{PathFault, canonical_path};

@@ -29,6 +29,7 @@ pub fn load_with(path: &Path, variables: Variables<'_>) -> Result<Config, Faults
         Ok(text) => loader.main(path, text),
         Err(problem) => {
             loader.sources.add(path, "");
+            loader.sources.footprint_mut().unreadable(path);
             let fault = Fault::of_file(format!("cannot read {}: {problem}", path.display()));
             loader
                 .faults
@@ -101,6 +102,7 @@ impl<'a> Loader<'a> {
         let canonical = canonical(path);
         self.loaded.insert(canonical.clone());
         self.chain.push(canonical);
+        self.sources.footprint_mut().read(path, &text);
         let folder = path.parent().unwrap_or(Path::new(""));
         for pattern in self.text(path, folder, text) {
             self.include(folder, &pattern);
@@ -143,7 +145,10 @@ impl<'a> Loader<'a> {
 
     fn include(&mut self, folder: &Path, pattern: &Located<String>) {
         match include::expand(folder, pattern) {
-            Ok(paths) => paths.iter().for_each(|path| self.included(path, pattern.span)),
+            Ok(paths) => {
+                self.sources.footprint_mut().included(folder, pattern, &paths);
+                paths.iter().for_each(|path| self.included(path, pattern.span));
+            }
             Err(error) => {
                 self.refuse_include(pattern.span, &format!("cannot list {}: {}", &**pattern, explain(&error)))
             }
@@ -160,7 +165,10 @@ impl<'a> Loader<'a> {
         }
         match read_file(path) {
             Ok(text) => self.file(path, text),
-            Err(problem) => self.refuse_include(from, &format!("cannot read {}: {problem}", path.display())),
+            Err(problem) => {
+                self.sources.footprint_mut().unreadable(path);
+                self.refuse_include(from, &format!("cannot read {}: {problem}", path.display()));
+            }
         }
     }
 

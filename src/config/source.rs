@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Footprint;
 use super::api_key::{KeyDigest, digest};
 
 /// Where something was written: a file of [`Sources`] and a range of its bytes.
@@ -27,6 +28,7 @@ pub struct Sources {
     files: Vec<File>,
     /// Digests of the strings that a `${env:…}` or `${file:…}` took part in.
     expanded: HashSet<KeyDigest>,
+    footprint: Arc<Footprint>,
 }
 
 #[derive(Clone, Debug)]
@@ -90,10 +92,19 @@ impl Sources {
         self.files.iter().map(|file| file.path.as_path())
     }
 
+    /// To tell whether the files have changed since they were read.
+    pub fn footprint(&self) -> &Arc<Footprint> {
+        &self.footprint
+    }
+
     /// File, line and column of a span's start. Counts lines from the file's start: for messages, not for loops.
     pub fn place(&self, span: Span) -> Place<'_> {
         let line = Lines::of(self.text(span.file)).find(span.start as usize);
         Place { path: self.path(span.file), line: line.number, column: line.column }
+    }
+
+    pub(super) fn footprint_mut(&mut self) -> &mut Footprint {
+        Arc::make_mut(&mut self.footprint)
     }
 
     /// The number that the next file gets.

@@ -1,8 +1,10 @@
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use crate::config::{self, Faults, Server};
-use crate::gateway::snapshot::{Live, Snapshot, Summary};
+use super::prepare::{Prepared, Ready};
+use crate::config::{self, Faults, Footprint, Server};
+use crate::gateway::snapshot::{Live, Summary};
 
 /// Reads the configuration again and makes it the running one, as a whole or not at all.
 #[derive(Debug)]
@@ -10,6 +12,8 @@ pub struct Reloader {
     live: Arc<Live>,
     main_file: PathBuf,
     started_with: StartedWith,
+    /// Held for a whole reload: the later one must win.
+    turn: Mutex<()>,
     last: Mutex<Last>,
 }
 
@@ -22,12 +26,11 @@ pub struct Origin {
 }
 
 /// What was bound at the start: a reload cannot change it.
-
 #[derive(Debug, PartialEq, Eq)]
-struct StartedWith {
+pub(super) struct StartedWith {
     listen: Vec<config::Listen>,
     threads: usize,
-    drain: std::time::Duration,
+    drain: Duration,
     admin_listen: String,
     state_dir: PathBuf,
 }
@@ -36,9 +39,8 @@ struct StartedWith {
 #[derive(Debug)]
 struct Last {
     failure: Option<String>,
-    files: Vec<PathBuf>,
-    /// Of the files' bytes as they were last read, good or bad.
-    fingerprint: u64,
+    /// Of the files as they were last read, good or bad.
+    footprint: Arc<Footprint>,
     /// What differs from what the gateway was started with.
     needs_restart: Vec<&'static str>,
 }
@@ -54,7 +56,7 @@ pub struct ReloadReport {
 impl Reloader {
     pub fn new(live: Arc<Live>, origin: Origin) -> Reloader {
         let Origin { main_file, started_with, last } = origin;
-        Reloader { live, main_file, started_with, last: Mutex::new(last) }
+        Reloader { live, main_file, started_with, turn: Mutex::default(), last: Mutex::new(last) }
     }
 
     pub fn main_file(&self) -> &Path {
@@ -63,7 +65,7 @@ impl Reloader {
 
     /// Every file that the configuration was last read from.
     pub fn files(&self) -> Vec<PathBuf> {
-        self.last().files.clone()
+        self.last().footprint.files().map(Path::to_path_buf).collect()
     }
 
     /// Why the last reload failed, if it did: the running configuration is older than the files.
@@ -76,61 +78,64 @@ impl Reloader {
         self.last().needs_restart.clone()
     }
 
-    /// Reads, compiles and swaps. Blocks for as long as that takes; the data plane goes on meanwhile.
+    /// Reads, compiles and swaps. Blocks for as long as that takes; the data plane goes on meanwhile, and first.
     pub fn reload(&self) -> Result<ReloadReport, Faults> {
-        // One reload at a time: the later one must win.
-        let mut last = self.last();
-        let now = self.live.clock().now();
-        // Before they are read: a change in between is then one more reload, not one too few.
-        last.fingerprint = fingerprint(&last.files);
-        let done = config::load(&self.main_file).and_then(|config| {
-            last.files = files_of(&config.sources);
-            let needs_restart = self.started_with.differences(&StartedWith::of(&config));
-            let log_to = config.telemetry.access_log.destination.clone();
-            let previous = self.live.snapshot();
-            let compiled = Snapshot::compile(config, self.live.store(), self.live.pools(), Some(&previous))?;
-            let summary = self.live.publish(compiled);
-            if let Err(why) = self.live.telemetry().access_log.retarget(&log_to) {
-                tracing::error!(why, "the access log goes on where it was");
-            }
-            Ok(ReloadReport { summary, needs_restart })
-        });
-        self.live.telemetry().metrics.config_reloaded(done.is_ok(), now);
-        last.failure = done.as_ref().err().map(|faults| faults.render(false));
-        match &done {
-            Ok(report) => {
-                last.needs_restart.clone_from(&report.needs_restart);
-                tracing::info!(summary = %report.summary, needs_restart = ?report.needs_restart, "configuration reloaded");
-            }
-            Err(faults) => {
-                last.files = files_of(faults.sources());
-                tracing::error!(
-                    "configuration not reloaded, the last good one keeps serving\n{}",
-                    faults.render(false)
-                );
-            }
-        }
-        done
+        let _turn = self.turn();
+        self.reload_now()
     }
 
     /// Reloads if a file's text differs from what was last read: for file watchers, which report more than changes.
     pub fn reload_if_changed(&self) {
-        // Which files there are may have changed too: a pattern may match one more.
-        let files = match config::load(&self.main_file) {
-            Ok(config) => files_of(&config.sources),
-            Err(faults) => files_of(faults.sources()),
-        };
-        let is_changed = {
-            let last = self.last();
-            files != last.files || fingerprint(&files) != last.fingerprint
-        };
-        if is_changed {
+        let _turn = self.turn();
+        if !self.footprint().is_current() {
             // What went wrong has been logged and is kept for `/readyz`.
-            let _ = self.reload();
+            let _ = self.reload_now();
         }
     }
 
-    fn last(&self) -> std::sync::MutexGuard<'_, Last> {
+    fn reload_now(&self) -> Result<ReloadReport, Faults> {
+        let began = Instant::now();
+        let Prepared { outcome, footprint, read } = Prepared::aside(&self.live, &self.main_file, &self.footprint());
+        self.last().footprint = footprint;
+        let done = outcome.map(|ready| self.swap(ready));
+        self.note(&done, read, began.elapsed());
+        done
+    }
+
+    fn swap(&self, Ready { compiled, wants, log_to }: Ready) -> ReloadReport {
+        let summary = self.live.publish(compiled);
+        if let Err(why) = self.live.telemetry().access_log.retarget(&log_to) {
+            tracing::error!(why, "the access log goes on where it was");
+        }
+        ReloadReport { summary, needs_restart: self.started_with.differences(&wants) }
+    }
+
+    /// Keeps how a reload went, and tells.
+    fn note(&self, done: &Result<ReloadReport, Faults>, read: Duration, whole: Duration) {
+        self.live.telemetry().metrics.config_reloaded(done.is_ok(), self.live.clock().now());
+        let mut last = self.last();
+        last.failure = done.as_ref().err().map(|faults| faults.render(false));
+        match done {
+            Ok(ReloadReport { summary, needs_restart }) => {
+                last.needs_restart.clone_from(needs_restart);
+                let (read_ms, whole_ms) = (read.as_millis() as u64, whole.as_millis() as u64);
+                tracing::info!(%summary, ?needs_restart, read_ms, whole_ms, "configuration reloaded");
+            }
+            Err(faults) => {
+                tracing::error!("configuration not reloaded, the last good one keeps serving\n{}", faults.render(false))
+            }
+        }
+    }
+
+    fn footprint(&self) -> Arc<Footprint> {
+        Arc::clone(&self.last().footprint)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn last(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -141,18 +146,13 @@ impl Origin {
         Origin {
             main_file: main_file.to_path_buf(),
             started_with: StartedWith::of(config),
-            last: Last {
-                failure: None,
-                fingerprint: fingerprint(&files_of(&config.sources)),
-                files: files_of(&config.sources),
-                needs_restart: Vec::new(),
-            },
+            last: Last { failure: None, footprint: Arc::clone(config.sources.footprint()), needs_restart: Vec::new() },
         }
     }
 }
 
 impl StartedWith {
-    fn of(config: &config::Config) -> StartedWith {
+    pub fn of(config: &config::Config) -> StartedWith {
         let Server { listen, threads, drain, .. } = &config.server;
         StartedWith {
             listen: listen.clone(),
@@ -173,19 +173,4 @@ impl StartedWith {
         ];
         fields.into_iter().filter(|(_, is_same)| !is_same).map(|(name, _)| name).collect()
     }
-}
-
-fn files_of(sources: &config::Sources) -> Vec<PathBuf> {
-    sources.paths().map(Path::to_path_buf).collect()
-}
-
-/// Of the bytes on disk: the texts in memory have their secrets blanked, and a changed key is a change.
-fn fingerprint(files: &[PathBuf]) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    for path in files {
-        path.hash(&mut hasher);
-        std::fs::read(path).ok().hash(&mut hasher);
-    }
-    hasher.finish()
 }

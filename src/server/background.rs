@@ -8,7 +8,7 @@ use pingora_core::connectors::http::Connector;
 use tokio::sync::mpsc;
 
 use super::StartError;
-use crate::delivery::Reloader;
+use crate::delivery::{Reloader, aside};
 use crate::gateway::snapshot::Live;
 
 const HEALTH_POOL_SIZE: usize = 64;
@@ -39,6 +39,11 @@ async fn tick(live: &Live) {
         every.tick().await;
         live.clock().resync();
         live.maintain_caches();
+        let retired = live.take_retired();
+        if !retired.is_empty() {
+            // Where no thread is to be had they go here and now.
+            let _ = aside("retire", move || drop(retired));
+        }
     }
 }
 

@@ -41,18 +41,27 @@ impl Trace {
         Trace { id, span, flags, is_continued: w3c.is_some(), amzn }
     }
 
-    /// The value of `traceparent` for the back end: `00-{trace id}-{span id}-{flags}`, lower-case digits.
-    pub fn traceparent(&self) -> Ascii<TRACEPARENT_LEN> {
-        let (id, span, flags) = (hex::<32>(self.id), hex::<16>(self.span.into()), hex::<2>(self.flags.into()));
-        Ascii::of(&[b"00-", &id, b"-", &span, b"-", &flags])
+    /// One that is always the same.
+    #[cfg(test)]
+    pub(crate) const fn fixed(is_continued: bool) -> Trace {
+        Trace { id: 0xaa, span: 0xbb, flags: 1, is_continued, amzn: None }
     }
 
-    /// The value of `X-Amzn-Trace-Id` for the back end: `Root=…;Parent=…;Sampled=…` and what other fields the client
-    /// sent.
-    pub fn amzn(&self) -> AmznText<'_> {
+    /// Appends the value of `traceparent` for the back end: `00-{trace id}-{span id}-{flags}`, lower-case digits.
+    pub fn push_traceparent(&self, out: &mut Vec<u8>) {
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        text[3..35].copy_from_slice(&hex::<32>(self.id));
+        text[36..52].copy_from_slice(&hex::<16>(self.span.into()));
+        text[53..].copy_from_slice(&hex::<2>(self.flags.into()));
+        out.extend_from_slice(&text);
+    }
+
+    /// Appends the value of `X-Amzn-Trace-Id` for the back end: `Root=…;Parent=…;Sampled=…` and what other fields the
+    /// client sent.
+    pub fn push_amzn(&self, out: &mut Vec<u8>) {
         match &self.amzn {
-            Some(continued) => AmznText::Continued(continued),
-            None => AmznText::New(write_amzn(self.id, self.span, self.flags & SAMPLED != 0)),
+            Some(continued) => out.extend_from_slice(continued.as_bytes()),
+            None => out.extend_from_slice(&write_amzn(&self.new_root(), self.span, self.flags & SAMPLED != 0)),
         }
     }
 
@@ -63,7 +72,18 @@ impl Trace {
 
     /// The `Root` of `X-Amzn-Trace-Id`: `1-{8 digits}-{24 digits}`.
     pub fn root(&self) -> Ascii<ROOT_LEN> {
-        Ascii::of(&[&self.amzn().as_str().as_bytes()["Root=".len()..][..ROOT_LEN]])
+        match &self.amzn {
+            Some(continued) => Ascii::of(&[&continued.as_bytes()["Root=".len()..][..ROOT_LEN]]),
+            None => Ascii::of(&[&self.new_root()]),
+        }
+    }
+
+    fn new_root(&self) -> [u8; ROOT_LEN] {
+        let id = hex::<32>(self.id);
+        let mut root = *b"1-00000000-000000000000000000000000";
+        root[2..10].copy_from_slice(&id[..8]);
+        root[11..].copy_from_slice(&id[8..]);
+        root
     }
 
     /// Whether the client's `tracestate` may go on. It belongs to the client's `traceparent` and goes with it when
@@ -75,22 +95,9 @@ impl Trace {
 
 impl fmt::Debug for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.traceparent().as_str())
-    }
-}
-
-/// A value of `X-Amzn-Trace-Id`.
-pub enum AmznText<'t> {
-    Continued(&'t str),
-    New(Ascii<AMZN_LEN>),
-}
-
-impl AmznText<'_> {
-    pub fn as_str(&self) -> &str {
-        match self {
-            AmznText::Continued(text) => text,
-            AmznText::New(text) => text.as_str(),
-        }
+        let mut text = Vec::new();
+        self.push_traceparent(&mut text);
+        f.write_str(&String::from_utf8_lossy(&text))
     }
 }
 
@@ -189,7 +196,9 @@ impl<'a> Amzn<'a> {
 
     /// The field for the back end: the parent is this hop, everything else as it came.
     fn continued(&self, span: u64) -> String {
-        let mut out = String::from(write_root(self.root, span, self.is_sampled()).as_str());
+        let ours = write_amzn(self.root, span, self.is_sampled());
+        // Only ASCII was read and is written.
+        let mut out = String::from_utf8_lossy(&ours).into_owned();
         for (name, value) in amzn_fields(self.value) {
             let is_ours = matches!(name, "Root" | "Parent" | "Sampled");
             let is_visible = name.bytes().chain(value.bytes()).all(|byte| byte.is_ascii_graphic());
@@ -212,17 +221,12 @@ fn read_root(value: &str) -> Option<&[u8; ROOT_LEN]> {
     (root.starts_with(b"1-") && root[10] == b'-' && is_hex && is_present).then_some(root)
 }
 
-fn write_amzn(id: u128, span: u64, is_sampled: bool) -> Ascii<AMZN_LEN> {
-    let id = hex::<32>(id);
-    let mut root = *b"1-00000000-000000000000000000000000";
-    root[2..10].copy_from_slice(&id[..8]);
-    root[11..].copy_from_slice(&id[8..]);
-    write_root(&root, span, is_sampled)
-}
-
-fn write_root(root: &[u8; ROOT_LEN], span: u64, is_sampled: bool) -> Ascii<AMZN_LEN> {
-    let sampled: &[u8] = if is_sampled { b"1" } else { b"0" };
-    Ascii::of(&[b"Root=", root, b";Parent=", &hex::<16>(span.into()), b";Sampled=", sampled])
+fn write_amzn(root: &[u8; ROOT_LEN], span: u64, is_sampled: bool) -> [u8; AMZN_LEN] {
+    let mut text = *b"Root=1-00000000-000000000000000000000000;Parent=0000000000000000;Sampled=0";
+    text[5..5 + ROOT_LEN].copy_from_slice(root);
+    text[48..64].copy_from_slice(&hex::<16>(span.into()));
+    text[73] = b'0' + u8::from(is_sampled);
+    text
 }
 
 #[cfg(test)]
@@ -236,6 +240,18 @@ mod tests {
     const SPAN: &str = "00f067aa0ba902b7";
     const ROOT: &str = "1-5759e988-bd862e3fe1be46a994272793";
 
+    fn traceparent_text(trace: &Trace) -> String {
+        let mut text = Vec::new();
+        trace.push_traceparent(&mut text);
+        String::from_utf8(text).unwrap()
+    }
+
+    fn amzn_of(trace: &Trace) -> String {
+        let mut text = Vec::new();
+        trace.push_amzn(&mut text);
+        String::from_utf8(text).unwrap()
+    }
+
     fn trace(fields: &[(&str, &str)]) -> Trace {
         let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
         Trace::from_head(&head(&fields), STARTED)
@@ -245,11 +261,11 @@ mod tests {
     #[track_caller]
     fn check(fields: &[(&str, &str)], expected: &str, amzn: &str) {
         let trace = trace(fields);
-        let traceparent = trace.traceparent();
-        let span = &traceparent.as_str()[36..52];
+        let traceparent = traceparent_text(&trace);
+        let span = &traceparent[36..52];
         assert_ne!(span, SPAN);
-        assert_eq!(trace.traceparent().as_str(), expected.replace('#', span));
-        assert_eq!(trace.amzn().as_str(), amzn.replace('#', span));
+        assert_eq!(traceparent_text(&trace), expected.replace('#', span));
+        assert_eq!(amzn_of(&trace), amzn.replace('#', span));
     }
 
     #[test]
@@ -302,10 +318,7 @@ mod tests {
         ] {
             let trace = trace(&[("traceparent", &value), ("x-amzn-trace-id", "Root=1-5759e988-nonsense;Sampled=1")]);
             assert_ne!(trace.trace_id().as_str(), ID, "{value}");
-            assert!(
-                trace.traceparent().as_str().ends_with("-00") && trace.amzn().as_str().ends_with(";Sampled=0"),
-                "{value}"
-            );
+            assert!(traceparent_text(&trace).ends_with("-00") && amzn_of(&trace).ends_with(";Sampled=0"), "{value}");
             assert!(!trace.keeps_tracestate());
         }
         let value = format!("00-{ID}-{SPAN}-01");
@@ -324,9 +337,9 @@ mod tests {
         #[test]
         fn what_is_sent_on_is_well_formed_whatever_came(w3c in ".{0,80}", amzn in "(Root=1-5759e988-bd862e3fe1be46a994272793)?.{0,400}") {
             let trace = trace(&[("traceparent", &w3c), ("x-amzn-trace-id", &amzn)]);
-            prop_assert!(TraceParent::read(trace.traceparent().as_bytes()).is_some());
-            prop_assert!(Amzn::read(trace.amzn().as_str()).is_some());
-            prop_assert!(trace.amzn().as_str().len() <= AMZN_LEN_MAX && trace.amzn().as_str().bytes().all(|b| b.is_ascii_graphic()));
+            prop_assert!(TraceParent::read(traceparent_text(&trace).as_bytes()).is_some());
+            prop_assert!(Amzn::read(&amzn_of(&trace)).is_some());
+            prop_assert!(amzn_of(&trace).len() <= AMZN_LEN_MAX && amzn_of(&trace).bytes().all(|b| b.is_ascii_graphic()));
         }
     }
 }

@@ -21,9 +21,9 @@ pub(super) struct Endpoint {
     host: Box<str>,
     port: u16,
     weight: u32,
-    /// Whether `host` is a name, not an address.
-    is_name: bool,
-    /// Empty until a name was resolved.
+    /// `None`: `host` is a name.
+    literal: Option<SocketAddr>,
+    /// What the name was resolved to; empty before.
     addresses: ArcSwap<Vec<SocketAddr>>,
     next_address: AtomicUsize,
     lookup: Mutex<LookupPause>,
@@ -56,15 +56,15 @@ pub struct EndpointState {
 
 impl Endpoint {
     pub(super) fn new(host: &str, port: u16, weight: u32) -> Endpoint {
-        let literal = host.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, port));
+        let literal = host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, port));
         let name = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         Endpoint {
             name: name.into(),
             host: host.into(),
             port,
             weight: weight.max(1),
-            is_name: literal.is_err(),
-            addresses: ArcSwap::from_pointee(literal.into_iter().collect()),
+            literal,
+            addresses: ArcSwap::default(),
             next_address: AtomicUsize::new(0),
             lookup: Mutex::default(),
             in_flight: AtomicU32::new(0),
@@ -93,6 +93,9 @@ impl Endpoint {
 impl Endpoint {
     /// The next of its addresses in turn; `None` before its name was resolved.
     pub(super) fn address(&self) -> Option<SocketAddr> {
+        if self.literal.is_some() {
+            return self.literal;
+        }
         let addresses = self.addresses.load();
         match addresses.as_slice() {
             [] => None,
@@ -124,7 +127,7 @@ impl Endpoint {
 
     /// Whether it is a name that was resolved once, so that it should be followed.
     pub(super) fn is_followed_name(&self) -> bool {
-        self.is_name && !self.addresses.load().is_empty()
+        self.literal.is_none() && !self.addresses.load().is_empty()
     }
 
     fn set_addresses(&self, mut found: Vec<SocketAddr>) {

@@ -48,7 +48,7 @@ pub async fn open<'a>(
     let mut tried = None;
     let mut attempt = 0;
     loop {
-        let pick = http.pick(clock, deadline, tried).await?;
+        let pick = http.pick(clock, clock.now(), deadline, tried).await?;
         let peer = pick.peer(deadline, clock.now())?;
         told.attempts += 1;
         told.target = Some(pick.address());

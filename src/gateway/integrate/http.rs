@@ -60,8 +60,22 @@ impl Http {
     ///
     /// # Errors
     /// None is healthy, none of two could be resolved, or `deadline` is over.
-    pub async fn pick(&self, clock: &Clock, deadline: Deadline, tried: Option<usize>) -> Result<Pick, Answer> {
-        let index = self.pool.choose(clock.now(), tried)?;
+    pub async fn pick(
+        &self,
+        clock: &Clock,
+        now: Now,
+        deadline: Deadline,
+        tried: Option<usize>,
+    ) -> Result<Pick, Answer> {
+        let index = self.pool.choose(now, tried)?;
+        match self.pool.endpoints[index].address() {
+            Some(address) => Ok(self.picked(index, address)),
+            None => Box::pin(self.pick_unresolved(index, clock, deadline)).await,
+        }
+    }
+
+    /// Resolves the name of the endpoint at `index` for the first time, or that of another.
+    async fn pick_unresolved(&self, index: usize, clock: &Clock, deadline: Deadline) -> Result<Pick, Answer> {
         match self.address(index, clock, deadline).await {
             Ok(address) => Ok(self.picked(index, address)),
             Err(unresolved) => {

@@ -39,7 +39,7 @@ pub(super) async fn choose<'c>(live: &Live, ctx: &'c mut Ctx, now: Now) -> Resul
     let deadline = *ctx.attempt.deadline.get_or_insert_with(|| http.deadline(now));
     // The one before is not in flight any more.
     ctx.attempt.pick = None;
-    let pick = http.pick(live.clock(), deadline, ctx.attempt.tried).await?;
+    let pick = http.pick(live.clock(), now, deadline, ctx.attempt.tried).await?;
     ctx.facts.integration.attempts += 1;
     ctx.facts.integration.target = Some(pick.address());
     Ok((ctx.attempt.pick.insert(pick), deadline))

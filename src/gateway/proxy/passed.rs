@@ -25,20 +25,18 @@ pub(super) fn write_request(session: &Session, head: &mut RequestHeader, ctx: &m
 
 /// Hands what is to be sent to `use_it`. `None` for a request without an HTTP integration.
 pub(super) fn with_outgoing<R>(asked: &Asked<'_>, ctx: &Ctx, use_it: impl FnOnce(&Outgoing<'_>) -> R) -> Option<R> {
-    let (stage, plan, http) = (ctx.stage()?, ctx.plan()?, http_of(ctx)?);
+    let (stage, plan) = (ctx.stage()?, ctx.plan()?);
+    let Target::Http(http) = &plan.target else { return None };
     let path = asked.head.path;
-    let (traceparent, amzn_trace) = (ctx.facts.trace.traceparent(), ctx.facts.trace.amzn());
     let context = Context {
-        request_id: ctx.facts.request_id.as_str(),
+        request_id: ctx.facts.request_id.as_bytes(),
         api: &stage.name().api,
         stage: &stage.name().stage,
         route: &plan.path,
         path,
         key: ctx.place.key.as_ref().map(|key| &**key.name()),
         authority: asked.authority,
-        traceparent: traceparent.as_str(),
-        is_trace_continued: ctx.facts.trace.keeps_tracestate(),
-        amzn_trace: amzn_trace.as_str(),
+        trace: &ctx.facts.trace,
     };
     let params = ctx.params(path);
     Some(use_it(&http.shape().outgoing(&asked.head, &params, &context)))

@@ -29,8 +29,10 @@ impl Seal {
     }
 
     /// Whether an answer's own field `name`, in any case, is replaced by one of these.
-    pub fn replaces(&self, name: &str) -> bool {
-        name.eq_ignore_ascii_case(self.id_name()) || (self.cached.is_some() && name.eq_ignore_ascii_case(CACHE_STATUS))
+    pub fn replaces(&self, name: impl AsRef<[u8]>) -> bool {
+        let name = name.as_ref();
+        name.eq_ignore_ascii_case(self.id_name().as_bytes())
+            || (self.cached.is_some() && name.eq_ignore_ascii_case(CACHE_STATUS.as_bytes()))
     }
 
     fn id_name(&self) -> &'static str {

@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
@@ -21,6 +21,8 @@ pub type Current = Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>;
 /// The current snapshot, and what outlives it.
 pub struct Live {
     current: Arc<ArcSwap<Snapshot>>,
+    /// Snapshots that were replaced and may still have requests.
+    retired: Mutex<Vec<Arc<Snapshot>>>,
     clock: Clock,
     telemetry: Telemetry,
     store: Store,
@@ -41,6 +43,7 @@ impl Live {
         let current = Arc::new(ArcSwap::from_pointee(compiled.snapshot));
         Live {
             current,
+            retired: Mutex::default(),
             clock,
             telemetry,
             store,
@@ -65,9 +68,17 @@ impl Live {
     pub fn publish(&self, Compiled { snapshot, rebase }: Compiled) -> Summary {
         let summary = snapshot.summary();
         self.telemetry.metrics.set_key_labels_max(snapshot.key_labels_max);
-        self.current.store(Arc::new(snapshot));
+        let old = self.current.swap(Arc::new(snapshot));
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner).push(old);
         rebase.apply(self.clock.now());
         summary
+    }
+
+    /// Retired snapshots that no request holds any more, for the caller to drop: that takes tens of milliseconds with a
+    /// hundred thousand keys, which the last request to end must not have to pay.
+    pub fn take_retired(&self) -> Vec<Arc<Snapshot>> {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.extract_if(.., |snapshot| Arc::strong_count(snapshot) == 1).collect()
     }
 
     pub fn clock(&self) -> &Clock {

@@ -1,12 +1,13 @@
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use crate::base::{Head, push_number};
+use crate::base::Head;
+use crate::telemetry::Trace;
 
 /// What the gateway knows of a request beside its head, and tells the back end.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    pub request_id: &'a str,
+    pub request_id: &'a [u8],
     /// The API's name.
     pub api: &'a str,
     /// The stage's name.
@@ -19,12 +20,8 @@ pub struct Context<'a> {
     pub key: Option<&'a str>,
     /// Host and port as the client asked for them: `X-Forwarded-Host`, and `Host` with `preserve_host`.
     pub authority: &'a str,
-    /// This hop's W3C trace context; empty: none is sent.
-    pub traceparent: &'a str,
-    /// Whether `traceparent` continues the client's trace, so that its `tracestate` still means something.
-    pub is_trace_continued: bool,
-    /// The value of `X-Amzn-Trace-Id`; empty: none is sent.
-    pub amzn_trace: &'a str,
+    /// With this hop in it.
+    pub trace: &'a Trace,
 }
 
 /// The fields that the gateway states itself, each about this hop.
@@ -37,11 +34,10 @@ pub(super) enum Statement {
     RequestId,
     Traceparent,
     AmznTrace,
-    Via,
 }
 
 impl Statement {
-    pub(super) const ALL: [Statement; 8] = [
+    pub(super) const ALL: [Statement; 7] = [
         Statement::ForwardedFor,
         Statement::ForwardedProto,
         Statement::ForwardedHost,
@@ -49,7 +45,6 @@ impl Statement {
         Statement::RequestId,
         Statement::Traceparent,
         Statement::AmznTrace,
-        Statement::Via,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -61,7 +56,6 @@ impl Statement {
             Statement::RequestId => "x-request-id",
             Statement::Traceparent => "traceparent",
             Statement::AmznTrace => "x-amzn-trace-id",
-            Statement::Via => "via",
         }
     }
 
@@ -72,11 +66,9 @@ impl Statement {
             Statement::ForwardedProto => out.extend_from_slice(head.scheme.as_str().as_bytes()),
             Statement::ForwardedHost => out.extend_from_slice(context.authority.as_bytes()),
             Statement::Forwarded => write_forwarded(head, context, out),
-            Statement::RequestId => out.extend_from_slice(context.request_id.as_bytes()),
-            Statement::Traceparent => out.extend_from_slice(context.traceparent.as_bytes()),
-            Statement::AmznTrace => out.extend_from_slice(context.amzn_trace.as_bytes()),
-            // RFC 9110 section 7.6.3: a gateway says so in each inbound request.
-            Statement::Via => out.extend_from_slice(b"1.1 tollgate"),
+            Statement::RequestId => out.extend_from_slice(context.request_id),
+            Statement::Traceparent => context.trace.push_traceparent(out),
+            Statement::AmznTrace => context.trace.push_amzn(out),
         }
     }
 }
@@ -84,18 +76,29 @@ impl Statement {
 /// An address as people write it: IPv4 in IPv6's clothes is IPv4.
 pub(super) fn write_address(address: IpAddr, out: &mut Vec<u8>) {
     match address.to_canonical() {
-        // The formatter takes a thousand instructions for an address, and each request states two.
-        IpAddr::V4(address) => {
-            for (at, octet) in address.octets().into_iter().enumerate() {
-                if at > 0 {
-                    out.push(b'.');
-                }
-                push_number(out, octet.into());
-            }
-        }
+        IpAddr::V4(address) => write_v4(address, out),
         // Writing into a vector does not fail.
         IpAddr::V6(address) => drop(write!(out, "{address}")),
     }
+}
+
+/// The formatter takes a thousand instructions for an address, and each request states two.
+fn write_v4(address: Ipv4Addr, out: &mut Vec<u8>) {
+    // The dots stand already.
+    let (mut text, mut len) = ([b'.'; 16], 0);
+    for octet in address.octets() {
+        if octet >= 100 {
+            text[len] = b'0' + octet / 100;
+            len += 1;
+        }
+        if octet >= 10 {
+            text[len] = b'0' + octet / 10 % 10;
+            len += 1;
+        }
+        text[len] = b'0' + octet % 10;
+        len += 2;
+    }
+    out.extend_from_slice(&text[..len - 1]);
 }
 
 /// RFC 7239 section 4: an IPv6 address stands in brackets and quotes; a host is quoted since it may hold a port.
@@ -106,7 +109,7 @@ fn write_forwarded(head: &Head<'_>, context: &Context<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(if is_v6 { b"]\"" } else { b"" });
     if !context.authority.is_empty() {
         out.extend_from_slice(b";host=\"");
-        out.extend(quote(context.authority.as_bytes()));
+        push_quoted(context.authority.as_bytes(), out);
         out.push(b'"');
     }
     out.extend_from_slice(b";proto=");
@@ -114,9 +117,36 @@ fn write_forwarded(head: &Head<'_>, context: &Context<'_>, out: &mut Vec<u8>) {
 }
 
 /// RFC 9110 section 5.6.4: what would end or escape a quoted string is escaped.
-fn quote(text: &[u8]) -> impl Iterator<Item = u8> {
-    text.iter().flat_map(|byte| {
-        let escape = matches!(byte, b'"' | b'\\').then_some(b'\\');
-        escape.into_iter().chain([*byte])
-    })
+fn push_quoted(text: &[u8], out: &mut Vec<u8>) {
+    let mut rest = text;
+    while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(&[b'\\', rest[at]]);
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(address: &str) {
+        let mut out = Vec::new();
+        write_address(address.parse().unwrap(), &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), address);
+    }
+
+    #[test]
+    fn an_address_is_written_as_people_write_it() {
+        ["0.0.0.0", "1.20.255.9", "10.100.99.200", "255.255.255.255", "2001:db8::1"].into_iter().for_each(check);
+    }
+
+    #[test]
+    fn what_would_end_a_quoted_string_is_escaped() {
+        let mut out = Vec::new();
+        push_quoted(b"a\"b\\", &mut out);
+        assert_eq!(out, b"a\\\"b\\\\");
+    }
 }

@@ -1,15 +1,14 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use http::header::{HOST, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method};
 use pingora_http::RequestHeader;
 use smallvec::SmallVec;
 
 use super::context::Context;
-use super::fields::{is_claim, is_content, is_hop_by_hop, is_one_of, nominations};
+use super::fields::{Kind, Nominations, is_one_of, nominations};
 use super::parameters::Request;
-use super::query;
+use super::query::Target;
 use super::shape::Shape;
 use crate::base::{Answer, Fields, Head, Refusal};
 
@@ -17,20 +16,9 @@ use crate::base::{Answer, Fields, Head, Refusal};
 #[derive(Debug)]
 pub struct Outgoing<'a> {
     shape: &'a Shape,
-    head: &'a Head<'a>,
-    is_trace_continued: bool,
-    nominated: SmallVec<[&'a str; 4]>,
-    target: String,
-    /// The values of `added`, one behind the other.
-    values: Bytes,
-    added: SmallVec<[Added; 12]>,
+    request: Request<'a>,
+    nominated: Nominations<'a>,
 }
-
-/// A field that the gateway adds, and where its value stands.
-type Added = (HeaderName, Range<usize>);
-
-/// `Host` is added first: RFC 9110 section 7.2 wants it at the top of the field section.
-const HOST_FIELDS: usize = 1;
 
 impl<'a> Outgoing<'a> {
     pub(super) fn new(
@@ -39,56 +27,27 @@ impl<'a> Outgoing<'a> {
         values: &'a [&'a str],
         context: &'a Context<'a>,
     ) -> Outgoing<'a> {
-        let request = Request { head, values, context };
-        let mut additions = Additions { values: Vec::with_capacity(384), fields: SmallVec::new() };
-        additions.host(shape, context);
-        additions.statements(shape, head, context);
-        additions.parameters(shape, &request);
-        Outgoing {
-            shape,
-            head,
-            is_trace_continued: context.is_trace_continued,
-            nominated: nominations(&head.fields),
-            target: write_target(shape, &request),
-            values: Bytes::from(additions.values),
-            added: additions.fields,
-        }
+        let nominated = if shape.is_proxy { nominations(&head.fields) } else { SmallVec::new() };
+        Outgoing { shape, request: Request { head, values, context }, nominated }
     }
 
-    /// The integration's own method, or the client's.
-    pub fn method(&self) -> &str {
-        self.shape.method.as_deref().unwrap_or(self.head.method)
-    }
-
-    /// Path and query.
-    pub fn target(&self) -> &str {
-        &self.target
-    }
-
-    /// Whether the client's field `name`, in any case, is sent on.
-    pub fn passes(&self, name: &str) -> bool {
-        let is_wanted = if name.eq_ignore_ascii_case("tracestate") {
-            self.is_trace_continued
-        } else if self.shape.is_proxy {
-            !is_hop_by_hop(name) && !is_claim(name) && !is_one_of(name, &self.nominated)
-        } else {
-            is_content(name)
-        };
-        is_wanted && !self.shape.parameters.sets_header(name)
-    }
-
-    /// Calls `each` with every field to send, `Host` first, except those of the client named in `without` (in lower
-    /// case). Framing is the sender's: `content-length` passes as the client gave it, `transfer-encoding` does not.
-    pub fn for_each_field(&self, without: &[&str], mut each: impl FnMut(&str, &[u8])) {
-        let (host, added) = self.added.split_at(HOST_FIELDS);
-        self.read(host).for_each(|(name, value)| each(name, value));
-        let passes = |name: &str| self.passes(name) && !is_one_of(name, without);
-        self.head.fields.for_all(|name, value| {
-            if passes(name) {
-                each(name, value);
+    /// Appends the head of an HTTP/1.1 request: its line, `Host`, the client's fields, the gateway's. How the body is
+    /// framed, and the empty line after that, are the sender's to write; `Expect` stays behind, as the body comes.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.method().as_bytes());
+        out.push(b' ');
+        self.write_target(out);
+        out.extend_from_slice(b" HTTP/1.1\r\n");
+        self.shape.host.write_line(&self.request, out);
+        self.request.head.fields.for_all(|name, value| {
+            let kind = Kind::of(name);
+            if !matches!(kind, Kind::Length | Kind::Expect) && self.passes(kind, name) {
+                for part in [name, b": ", value, b"\r\n"] {
+                    out.extend_from_slice(part);
+                }
             }
         });
-        self.read(added).for_each(|(name, value)| each(name, value));
+        self.shape.additions.iter().for_each(|addition| addition.write_line(&self.request, out));
     }
 
     /// Lays this over Pingora's copy of the client's request, in `upstream_request_filter`.
@@ -96,8 +55,12 @@ impl<'a> Outgoing<'a> {
     /// Pingora has taken the hop-by-hop fields off by then, and what is left of them (an upgrade's `Connection`, the
     /// body's framing) is its own: it stays. [`crate::gateway::integrate`]'s peers tell it to leave nominations to us.
     pub fn apply(&self, request: &mut RequestHeader) -> Result<(), Answer> {
-        let stays = |name: &str| self.passes(name) || (self.shape.is_proxy && is_hop_by_hop(name));
-        let leaves = |name: &&HeaderName| !stays(name.as_str());
+        let leaves = |name: &&HeaderName| {
+            let name = name.as_str().as_bytes();
+            let kind = Kind::of(name);
+            let stays = self.passes(kind, name) || (self.shape.is_proxy && kind == Kind::HopByHop);
+            !stays
+        };
         let leaving: SmallVec<[HeaderName; 16]> = request.headers.keys().filter(leaves).cloned().collect();
         for name in &leaving {
             request.remove_header(name);
@@ -105,100 +68,118 @@ impl<'a> Outgoing<'a> {
         if let Some(method) = &self.shape.method {
             request.set_method(parse_method(method)?);
         }
-        request.set_raw_path(self.target.as_bytes()).map_err(unsendable)?;
-        self.add_to(request, &self.added)
+        request.set_raw_path(&self.target()).map_err(unsendable)?;
+        let added = Added::new(self);
+        added.append_to(request, &added.fields)
     }
 
     /// A request of its own, for an exchange that the gateway carries out itself. Of the client's fields those named
     /// in `without` (in lower case) stay behind, as does `Expect`: the body is at hand.
     pub fn build(&self, without: &[&str]) -> Result<RequestHeader, Answer> {
         let method = parse_method(self.method())?;
-        let mut request = RequestHeader::build_no_case(method, self.target.as_bytes(), Some(24)).map_err(unsendable)?;
-        let (host, added) = self.added.split_at(HOST_FIELDS);
-        self.add_to(&mut request, host)?;
-        let passes =
-            |name: &str| self.passes(name) && !name.eq_ignore_ascii_case("expect") && !is_one_of(name, without);
-        match self.head.fields {
+        let mut request = RequestHeader::build_no_case(method, &self.target(), Some(24)).map_err(unsendable)?;
+        let added = Added::new(self);
+        let (host, rest) = added.fields.split_at(HOST_FIELDS.min(added.fields.len()));
+        added.append_to(&mut request, host)?;
+        self.append_clients(&mut request, without)?;
+        added.append_to(&mut request, rest)?;
+        Ok(request)
+    }
+
+    fn append_clients(&self, request: &mut RequestHeader, without: &[&str]) -> Result<(), Answer> {
+        let passes = |name: &[u8]| {
+            let kind = Kind::of(name);
+            kind != Kind::Expect && self.passes(kind, name) && !is_one_of(name, without)
+        };
+        match self.request.head.fields {
             Fields::Map(map) => {
-                for (name, value) in map.iter().filter(|(name, _)| passes(name.as_str())) {
+                for (name, value) in map.iter().filter(|(name, _)| passes(name.as_str().as_bytes())) {
                     request.append_header(name, value).map_err(unsendable)?;
                 }
+                Ok(())
             }
             listed => {
                 let mut done = Ok(());
                 listed.for_all(|name, value| {
-                    if passes(name) && done.is_ok() {
-                        done = request.append_header(name.to_ascii_lowercase(), value).map(drop).map_err(unsendable);
+                    if done.is_ok() && passes(name) {
+                        let name = HeaderName::from_bytes(name).map_err(unsendable);
+                        done = name.and_then(|name| request.append_header(name, value).map(drop).map_err(unsendable));
                     }
                 });
-                done?;
+                done
             }
         }
-        self.add_to(&mut request, added)?;
-        Ok(request)
     }
 
-    fn read<'s>(&'s self, added: &'s [Added]) -> impl Iterator<Item = (&'s str, &'s [u8])> {
-        added.iter().map(|(name, range)| (name.as_str(), &self.values[range.clone()]))
+    /// Whether the client's field `name`, of this `kind`, is sent on.
+    fn passes(&self, kind: Kind, name: &[u8]) -> bool {
+        let is_wanted = match kind {
+            Kind::HopByHop | Kind::Claim => false,
+            Kind::Tracestate => self.request.context.trace.keeps_tracestate(),
+            // Without a proxy nothing counts as nominated.
+            Kind::Content | Kind::Length => !is_one_of(name, &self.nominated),
+            Kind::Expect | Kind::Plain => self.shape.is_proxy && !is_one_of(name, &self.nominated),
+        };
+        is_wanted && !self.shape.sets_header(name)
     }
 
-    /// Appends `added`, behind what the client said of the same name (`Via` is a list of hops in their order).
-    fn add_to(&self, request: &mut RequestHeader, added: &[Added]) -> Result<(), Answer> {
-        for (name, range) in added {
+    /// The integration's own method, or the client's.
+    fn method(&self) -> &str {
+        self.shape.method.as_deref().unwrap_or(self.request.head.method)
+    }
+
+    fn target(&self) -> Vec<u8> {
+        let mut target = Vec::with_capacity(self.request.head.path.len() + 64);
+        self.write_target(&mut target);
+        target
+    }
+
+    /// The uri's path and query, the client's query for a proxy, what is mapped: in this order.
+    fn write_target(&self, out: &mut Vec<u8>) {
+        let mut target = Target::new(out);
+        self.shape.uri.write_target(self.request.values, &mut target);
+        target.push_query(self.request.head.query.filter(|_| self.shape.is_proxy).unwrap_or_default());
+        self.shape.querystrings.write(&self.request, &mut target);
+    }
+}
+
+/// What the gateway adds, for Pingora's map: the values are one shared buffer, so that none is an allocation of its
+/// own.
+struct Added<'a> {
+    values: Bytes,
+    fields: SmallVec<[Place<'a>; 12]>,
+}
+
+/// Where a field's value stands.
+type Place<'a> = (&'a HeaderName, Range<usize>);
+
+/// `Host` is added first.
+const HOST_FIELDS: usize = 1;
+
+impl<'a> Added<'a> {
+    fn new(outgoing: &Outgoing<'a>) -> Added<'a> {
+        let mut values = Vec::with_capacity(384);
+        let mut fields = SmallVec::new();
+        let Shape { host, additions, .. } = outgoing.shape;
+        for addition in [host].into_iter().chain(additions) {
+            let start = values.len();
+            addition.write_value(&outgoing.request, &mut values);
+            if values.len() > start {
+                fields.push((&addition.name, start..values.len()));
+            }
+        }
+        Added { values: values.into(), fields }
+    }
+
+    /// Appends `fields` of these, behind what the client said of the same name (`Via` is a list of hops in their order).
+    fn append_to(&self, request: &mut RequestHeader, fields: &[Place<'_>]) -> Result<(), Answer> {
+        for (name, range) in fields {
             if let Ok(value) = HeaderValue::from_maybe_shared(self.values.slice(range.clone())) {
-                request.append_header(name, value).map_err(unsendable)?;
+                request.append_header(*name, value).map_err(unsendable)?;
             }
         }
         Ok(())
     }
-}
-
-/// Collects what is added; the values become one shared buffer, so that each is no allocation of its own.
-struct Additions {
-    values: Vec<u8>,
-    fields: SmallVec<[Added; 12]>,
-}
-
-impl Additions {
-    fn host(&mut self, shape: &Shape, context: &Context<'_>) {
-        let client_s = Some(context.authority).filter(|host| shape.preserves_host && !host.is_empty());
-        let host = client_s.unwrap_or(shape.uri.authority());
-        self.add(HOST, |values| values.extend_from_slice(host.as_bytes()));
-        if !shape.is_proxy && !shape.parameters.sets_header("user-agent") {
-            self.add(USER_AGENT, |values| values.extend_from_slice(b"tollgate"));
-        }
-    }
-
-    fn statements(&mut self, shape: &Shape, head: &Head<'_>, context: &Context<'_>) {
-        for statement in &shape.statements {
-            self.add(HeaderName::from_static(statement.name()), |values| statement.write(head, context, values));
-        }
-    }
-
-    fn parameters(&mut self, shape: &Shape, request: &Request<'_>) {
-        shape.parameters.for_each_header(request, |name, value| {
-            self.add(name.clone(), |values| values.extend_from_slice(&value));
-        });
-    }
-
-    /// Adds a field whose value `write` writes; an empty one is not sent.
-    fn add(&mut self, name: HeaderName, write: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.values.len();
-        write(&mut self.values);
-        if self.values.len() > start {
-            self.fields.push((name, start..self.values.len()));
-        }
-    }
-}
-
-/// The uri's path and query, the client's query for a proxy, what is mapped: in this order.
-fn write_target(shape: &Shape, request: &Request<'_>) -> String {
-    let client_query = request.head.query.filter(|_| shape.is_proxy).unwrap_or_default();
-    let mut target = String::with_capacity(request.head.path.len() + client_query.len() + 64);
-    shape.uri.write_target(request.values, &mut target);
-    query::push_raw(&mut target, client_query);
-    shape.parameters.write_query(request, &mut target);
-    target
 }
 
 fn parse_method(method: &str) -> Result<Method, Answer> {

@@ -1,24 +1,29 @@
 use std::borrow::Cow;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 use indexmap::IndexMap;
 use percent_encoding::percent_decode_str;
 
 use super::context::{Context, write_address};
-use super::query;
+use super::query::{self, Target};
 use super::uri::{parameters_help, slot};
 use crate::base::{Fields, Head};
 use crate::config::{Fault, ParameterMapping, ParameterSource, ParameterTarget, Span};
 
 /// `request_parameters`, compiled: where each value comes from and where it goes.
 #[derive(Debug, Default)]
-pub struct Parameters {
-    headers: Box<[(HeaderName, Source)]>,
-    querystrings: Box<[(Box<str>, Source)]>,
+pub(super) struct Parameters {
+    pub(super) headers: Vec<(HeaderName, Source)>,
+    pub(super) querystrings: Querystrings,
 }
 
+/// The query parameters that are mapped.
+#[derive(Debug, Default)]
+pub(super) struct Querystrings(Box<[(Box<str>, Source)]>);
+
+/// Where a value comes from.
 #[derive(Debug)]
-enum Source {
+pub(super) enum Source {
     /// The index of a path parameter.
     Path(usize),
     Querystring(Box<str>),
@@ -32,7 +37,7 @@ enum Source {
 
 /// `context.…`
 #[derive(Clone, Copy, Debug)]
-enum Fact {
+pub(super) enum Fact {
     RequestId,
     Stage,
     ApiId,
@@ -45,7 +50,7 @@ enum Fact {
 
 impl Parameters {
     /// Compiles `mappings` of an integration at `span`, for a route whose path parameters are `names`.
-    pub fn compile(
+    pub(super) fn compile(
         mappings: &[ParameterMapping],
         span: Span,
         variables: &IndexMap<String, String>,
@@ -66,39 +71,23 @@ impl Parameters {
         if !faults.is_empty() {
             return Err(faults);
         }
-        Ok(Parameters { headers: headers.into(), querystrings: querystrings.into() })
+        Ok(Parameters { headers, querystrings: Querystrings(querystrings.into()) })
     }
+}
 
-    /// Whether a mapping says what the field `name` is.
-    pub(super) fn sets_header(&self, name: &str) -> bool {
-        self.headers.iter().any(|(header, _)| header.as_str().eq_ignore_ascii_case(name))
-    }
-
-    /// Calls `each` with every mapped field whose source is there and is fit for a field's value.
-    pub(super) fn for_each_header<'a>(
-        &'a self,
-        request: &Request<'a>,
-        mut each: impl FnMut(&'a HeaderName, Cow<'a, [u8]>),
-    ) {
-        for (name, source) in &self.headers {
-            if let Some(value) = source.value(request).filter(|value| HeaderValue::from_bytes(value).is_ok()) {
-                each(name, value);
-            }
-        }
-    }
-
+impl Querystrings {
     /// Appends every mapped query parameter whose source is there.
-    pub(super) fn write_query(&self, request: &Request<'_>, target: &mut String) {
-        for (name, source) in &self.querystrings {
+    pub(super) fn write(&self, request: &Request<'_>, target: &mut Target<'_>) {
+        for (name, source) in &self.0 {
             if let Some(value) = source.value(request) {
-                query::push_pair(target, name, &value);
+                target.push_pair(name, &value);
             }
         }
     }
 }
 
 /// Where a mapping's values are read.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Request<'a> {
     pub(super) head: &'a Head<'a>,
     pub(super) values: &'a [&'a str],
@@ -128,7 +117,7 @@ impl Source {
     }
 
     /// The value, decoded; `None` when it is absent, which drops the parameter.
-    fn value<'a>(&'a self, request: &Request<'a>) -> Option<Cow<'a, [u8]>> {
+    pub(super) fn value<'a>(&'a self, request: &Request<'a>) -> Option<Cow<'a, [u8]>> {
         match self {
             Source::Path(index) => request.values.get(*index).map(|value| percent_decode_str(value).into()),
             Source::Querystring(name) => query::last_value(request.head.query, name),
@@ -160,12 +149,12 @@ impl Fact {
     fn value<'a>(self, request: &Request<'a>) -> Option<Cow<'a, [u8]>> {
         let Request { head, context, .. } = *request;
         let text = match self {
+            Fact::RequestId => return Some(Cow::Borrowed(context.request_id)),
             Fact::SourceIp => {
                 let mut address = Vec::with_capacity(40);
                 write_address(head.client, &mut address);
                 return Some(Cow::Owned(address));
             }
-            Fact::RequestId => context.request_id,
             Fact::Stage => context.stage,
             Fact::ApiId => context.api,
             Fact::ApiKeyId => context.key?,

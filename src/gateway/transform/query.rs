@@ -14,32 +14,50 @@ pub(super) fn last_value<'a>(query: Option<&'a str>, name: &str) -> Option<Cow<'
     named.find(|(key, _)| decode(key).as_ref() == name.as_bytes()).map(|(_, value)| decode(value))
 }
 
-/// Appends `name=value` to a target, behind the `?` or `&` that it needs.
-pub(super) fn push_pair(target: &mut String, name: &str, value: &[u8]) {
-    push_separator(target);
-    push_encoded(target, name.as_bytes());
-    target.push('=');
-    push_encoded(target, value);
+/// A request target while it is written, behind whatever stands in `out` before.
+pub(super) struct Target<'o> {
+    out: &'o mut Vec<u8>,
+    has_query: bool,
 }
 
-/// Appends a query as it is.
-pub(super) fn push_raw(target: &mut String, query: &str) {
-    if !query.is_empty() {
-        push_separator(target);
-        target.push_str(query);
+impl<'o> Target<'o> {
+    pub(super) fn new(out: &'o mut Vec<u8>) -> Target<'o> {
+        Target { out, has_query: false }
     }
-}
 
-pub(super) fn push_encoded(target: &mut String, value: &[u8]) {
-    target.extend(percent_encode(value, ESCAPED));
-}
+    /// Appends text of the path, or of the query once that has begun.
+    pub(super) fn push(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
 
-fn push_separator(target: &mut String) {
-    let has_query = target.bytes().any(|byte| byte == b'?');
-    if !has_query {
-        target.push('?');
-    } else if !target.ends_with(['?', '&']) {
-        target.push('&');
+    pub(super) fn push_encoded(&mut self, value: &[u8]) {
+        percent_encode(value, ESCAPED).for_each(|piece| self.push(piece));
+    }
+
+    /// Appends `name=value`, behind the `?` or `&` that it needs.
+    pub(super) fn push_pair(&mut self, name: &str, value: &[u8]) {
+        self.push_separator();
+        self.push_encoded(name.as_bytes());
+        self.push("=");
+        self.push_encoded(value);
+    }
+
+    /// Appends a query as it is.
+    pub(super) fn push_query(&mut self, query: &str) {
+        if !query.is_empty() {
+            self.push_separator();
+            self.push(query);
+        }
+    }
+
+    /// Begins the query, or its next parameter.
+    pub(super) fn push_separator(&mut self) {
+        if !self.has_query {
+            self.has_query = true;
+            self.push("?");
+        } else if !self.out.ends_with(b"?") && !self.out.ends_with(b"&") {
+            self.push("&");
+        }
     }
 }
 
@@ -68,9 +86,11 @@ mod tests {
 
     #[test]
     fn a_value_cannot_leave_its_place_in_the_query() {
-        let mut target = "/x".to_owned();
-        push_raw(&mut target, "t=1");
-        push_pair(&mut target, "a b", b"1&c=2#\xff");
-        assert_eq!(target, "/x?t=1&a%20b=1%26c%3D2%23%FF");
+        let mut out = b"GET /?".to_vec();
+        let mut target = Target::new(&mut out);
+        target.push("/x");
+        target.push_query("t=1");
+        target.push_pair("a b", b"1&c=2#\xff");
+        assert_eq!(out, b"GET /?/x?t=1&a%20b=1%26c%3D2%23%FF");
     }
 }

@@ -2,7 +2,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use pingora_http::ResponseHeader;
 use smallvec::SmallVec;
 
-use super::fields::{is_hop_by_hop, is_one_of, nominations};
+use super::fields::{Kind, is_one_of, nominations};
 use crate::base::Fields;
 
 /// Takes from a back end's answer what was only for this hop (RFC 9110 section 7.6.1); the rest is the client's.
@@ -19,7 +19,7 @@ pub fn clean_response(response: &mut ResponseHeader) {
 }
 
 /// Calls `each` with every field of a back end's answer that is the client's: what [`clean_response`] leaves.
-pub fn for_each_clean_field<'a>(fields: &Fields<'a>, mut each: impl FnMut(&'a str, &'a [u8])) {
+pub fn for_each_clean_field<'a>(fields: &Fields<'a>, mut each: impl FnMut(&'a [u8], &'a [u8])) {
     let nominated = nominations(fields);
     fields.for_all(|name, value| {
         if !is_of_this_hop(name, &nominated) {
@@ -28,13 +28,13 @@ pub fn for_each_clean_field<'a>(fields: &Fields<'a>, mut each: impl FnMut(&'a st
     });
 }
 
-fn is_of_this_hop(name: &str, nominated: &[&str]) -> bool {
-    is_hop_by_hop(name) || is_one_of(name, nominated)
+fn is_of_this_hop(name: &[u8], nominated: &[&[u8]]) -> bool {
+    Kind::of(name) == Kind::HopByHop || is_one_of(name, nominated)
 }
 
 fn names_of_this_hop(fields: &HeaderMap) -> SmallVec<[HeaderName; 4]> {
     let nominated = nominations(&Fields::Map(fields));
-    fields.keys().filter(|name| is_of_this_hop(name.as_str(), &nominated)).cloned().collect()
+    fields.keys().filter(|name| is_of_this_hop(name.as_str().as_bytes(), &nominated)).cloned().collect()
 }
 
 #[cfg(test)]

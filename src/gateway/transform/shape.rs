@@ -1,8 +1,11 @@
+use http::HeaderName;
+use http::header::{USER_AGENT, VIA};
 use indexmap::IndexMap;
 
+use super::addition::Addition;
 use super::context::{Context, Statement};
 use super::outgoing::Outgoing;
-use super::parameters::Parameters;
+use super::parameters::{Parameters, Querystrings, Source};
 use super::uri::UriTemplate;
 use crate::base::Head;
 use crate::config::{Fault, HttpIntegration};
@@ -11,13 +14,16 @@ use crate::config::{Fault, HttpIntegration};
 #[derive(Debug)]
 pub struct Shape {
     pub(super) uri: UriTemplate,
-    pub(super) parameters: Parameters,
-    /// What the gateway states beside what is mapped; a mapping to the same field goes before it.
-    pub(super) statements: Box<[Statement]>,
+    /// RFC 9110 section 7.2 wants it at the top of the field section.
+    pub(super) host: Addition,
+    /// What is sent behind the client's fields.
+    pub(super) additions: Box<[Addition]>,
+    /// The fields that a mapping sets, whatever the client or the gateway says of them.
+    pub(super) mapped: Box<[HeaderName]>,
+    pub(super) querystrings: Querystrings,
     /// The client's unless written.
     pub(super) method: Option<Box<str>>,
     pub(super) is_proxy: bool,
-    pub(super) preserves_host: bool,
 }
 
 impl Shape {
@@ -38,11 +44,12 @@ impl Shape {
             method => Ok(method.as_deref().map(Box::from)),
         };
         match (uri, parameters, method) {
-            (Ok(uri), Ok(parameters), Ok(method)) => {
-                let unmapped = |statement: &Statement| !parameters.sets_header(statement.name());
-                let statements = Statement::ALL.into_iter().filter(unmapped).collect();
+            (Ok(uri), Ok(Parameters { headers, querystrings }), Ok(method)) => {
                 let HttpIntegration { is_proxy, preserve_host, .. } = *integration;
-                Ok(Shape { uri, parameters, statements, method, is_proxy, preserves_host: preserve_host })
+                let host = Addition::host(&uri, preserve_host);
+                let mapped = headers.iter().map(|(name, _)| name.clone()).collect();
+                let additions = additions(is_proxy, headers);
+                Ok(Shape { uri, host, additions, mapped, querystrings, method, is_proxy })
             }
             (uri, parameters, method) => {
                 let single = [uri.err(), method.err()].into_iter().flatten();
@@ -59,4 +66,21 @@ impl Shape {
     pub fn outgoing<'a>(&'a self, head: &'a Head<'a>, values: &'a [&'a str], context: &'a Context<'a>) -> Outgoing<'a> {
         Outgoing::new(self, head, values, context)
     }
+
+    /// Whether a mapping says what the field `name` is.
+    pub(super) fn sets_header(&self, name: &[u8]) -> bool {
+        self.mapped.iter().any(|mapped| mapped.as_str().as_bytes().eq_ignore_ascii_case(name))
+    }
+}
+
+/// What the gateway says beside `Host`, then what is mapped. A mapping to a field goes before the gateway's own word.
+fn additions(is_proxy: bool, mapped: Vec<(HeaderName, Source)>) -> Box<[Addition]> {
+    let user_agent = (!is_proxy).then(|| Addition::constant(USER_AGENT, "tollgate"));
+    let stated = Statement::ALL.into_iter().map(Addition::stated);
+    // RFC 9110 section 7.6.3: a gateway says so in each inbound request.
+    let own = user_agent.into_iter().chain(stated).chain([Addition::constant(VIA, "1.1 tollgate")]);
+    let is_mapped = |addition: &Addition| mapped.iter().any(|(name, _)| *name == addition.name);
+    let mut all: Vec<Addition> = own.filter(|addition| !is_mapped(addition)).collect();
+    all.extend(mapped.into_iter().filter_map(|(name, source)| Addition::mapped(name, source)));
+    all.into()
 }

@@ -1,6 +1,6 @@
 use indexmap::IndexMap;
 
-use super::query;
+use super::query::Target;
 use super::stage_variables::substitute;
 use crate::base::Scheme;
 use crate::config::{Fault, Located, Span};
@@ -76,20 +76,20 @@ impl UriTemplate {
     }
 
     /// Writes path and query, with `values` in the order of the route's parameters.
-    pub(super) fn write_target(&self, values: &[&str], out: &mut String) {
+    pub(super) fn write_target(&self, values: &[&str], target: &mut Target<'_>) {
         for part in &self.path {
             match part {
-                Part::Text(text) => out.push_str(text),
-                Part::Slot(index) => push_path_value(out, value_of(values, *index)),
+                Part::Text(text) => target.push(text),
+                Part::Slot(index) => push_path_value(target, value_of(values, *index)),
             }
         }
         if !self.query.is_empty() {
-            out.push('?');
+            target.push_separator();
         }
         for part in &self.query {
             match part {
-                Part::Text(text) => out.push_str(text),
-                Part::Slot(index) => push_query_value(out, value_of(values, *index)),
+                Part::Text(text) => target.push(text),
+                Part::Slot(index) => push_query_value(target, value_of(values, *index)),
             }
         }
     }
@@ -100,23 +100,23 @@ fn value_of<'a>(values: &[&'a str], index: usize) -> &'a str {
 }
 
 /// A value of a canonical path stands as it is; what would end the path does not.
-fn push_path_value(out: &mut String, value: &str) {
+fn push_path_value(target: &mut Target<'_>, value: &str) {
     let mut rest = value;
-    while let Some(at) = rest.find(['?', '#']) {
-        out.push_str(&rest[..at]);
-        query::push_encoded(out, &rest.as_bytes()[at..=at]);
+    while let Some(at) = memchr::memchr2(b'?', b'#', rest.as_bytes()) {
+        target.push(&rest[..at]);
+        target.push_encoded(&rest.as_bytes()[at..=at]);
         rest = &rest[at + 1..];
     }
-    out.push_str(rest);
+    target.push(rest);
 }
 
 /// Escapes stay; what separates parameters is escaped.
-fn push_query_value(out: &mut String, value: &str) {
+fn push_query_value(target: &mut Target<'_>, value: &str) {
     for (index, piece) in value.split('%').enumerate() {
         if index > 0 {
-            out.push('%');
+            target.push("%");
         }
-        query::push_encoded(out, piece.as_bytes());
+        target.push_encoded(piece.as_bytes());
     }
 }
 
@@ -203,8 +203,9 @@ mod tests {
     #[track_caller]
     fn check(uri: &str, expected_authority: &str, expected_target: &str) {
         let template = compile(uri).expect(uri);
-        let mut target = String::new();
-        template.write_target(&["7", "a/b%2Fc?d#e&f"], &mut target);
+        let mut target = Vec::new();
+        template.write_target(&["7", "a/b%2Fc?d#e&f"], &mut Target::new(&mut target));
+        let target = String::from_utf8(target).unwrap();
         assert_eq!((template.authority(), target.as_str()), (expected_authority, expected_target), "{uri}");
     }
 

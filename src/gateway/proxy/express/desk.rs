@@ -6,8 +6,8 @@ use crate::gateway::proxy::ctx::Ctx;
 use crate::gateway::snapshot::{Current, Live, Snapshot};
 use crate::telemetry::Trace;
 
-/// Of a buffer that a head is read into.
-const HEAD_BUFFER_BYTES: usize = 16 << 10;
+/// Of a buffer that a head is read into, with a body of 16 KiB behind it.
+const HEAD_BUFFER_BYTES: usize = 32 << 10;
 /// More free desks than this are given up, so that a burst does not hold its memory for ever.
 const FREE_MAX: usize = 16;
 

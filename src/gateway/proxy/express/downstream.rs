@@ -21,13 +21,19 @@ const UP_READ_BYTES: usize = 64 << 10;
 const DOWN_READ_BYTES: usize = 128 << 10;
 
 /// What of a request a client still sends, whatever it speaks.
-pub(super) trait Upload: Send {
+pub(super) trait Uplink: Send {
     /// Gets ready for an attempt. `max` is in bytes of data.
-    fn begin(&mut self, max: u64, patience: Duration);
+    fn prepare(&mut self, max: u64, patience: Duration);
 
-    /// Sends `head`, then the body with the pace of the slower side. Returns how many bytes of what was at hand were
-    /// the body's.
-    fn run(&mut self, to: &mut WriteHalf<'_>, head: &[u8]) -> impl Future<Output = Result<usize, Stopped>> + Send;
+    /// Sends `head`, and what of the body is at hand, as far as the socket takes it at once. Returns how many bytes of
+    /// what was at hand were the body's.
+    fn begin(&mut self, to: &WriteHalf<'_>, head: &mut Vec<u8>) -> Result<usize, Stopped>;
+
+    /// Whether all was sent.
+    fn is_done(&self) -> bool;
+
+    /// Sends what [`Uplink::begin`] left, and the rest with the pace of the slower side.
+    fn finish(&mut self, to: &mut WriteHalf<'_>) -> impl Future<Output = Result<(), Stopped>> + Send;
 
     /// Bytes of data that were moved.
     fn moved(&self) -> u64;
@@ -37,13 +43,19 @@ pub(super) trait Upload: Send {
 }
 
 /// What a client is answered, whatever it speaks.
-pub(super) trait Download: Send {
+pub(super) trait Downlink: Send {
     /// Takes the answer's head. `may_keep`: nothing that the client sends or the gateway does forbids another request.
-    fn begin(&mut self, heard: &Heard<'_>, may_keep: bool);
+    fn prepare(&mut self, heard: &Heard<'_>, may_keep: bool);
 
-    /// Sends the head together with what of the body stands in `first`, then the rest as it comes. Returns how many
+    /// Sends the head, and what of the body stands in `first`, as far as the client takes it at once. Returns how many
     /// bytes of `first` were the body's.
-    fn run(&mut self, from: &mut ReadHalf<'_>, first: &[u8]) -> impl Future<Output = Result<usize, Stopped>> + Send;
+    fn begin(&mut self, first: &[u8]) -> Result<usize, Stopped>;
+
+    /// Whether all was sent.
+    fn is_done(&self) -> bool;
+
+    /// Sends what [`Downlink::begin`] left, and the rest as it comes.
+    fn finish(&mut self, from: &mut ReadHalf<'_>) -> impl Future<Output = Result<(), Stopped>> + Send;
 
     /// Tells when the client is gone, before there is an answer.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()>;
@@ -99,9 +111,9 @@ impl Express {
         let mut buffers = (std::mem::take(&mut bench.up), std::mem::take(&mut bench.down));
         let Client { tcp, alarm, read_after, .. } = client;
         let (from, to) = tcp.split();
-        let mut up = WireUpload { from, body, framing: head.framing, pump: pump(UP_READ_BYTES, &mut buffers.0) };
+        let mut up = WireUplink { from, body, framing: head.framing, pump: pump(UP_READ_BYTES, &mut buffers.0) };
         let manner = Manner { is_http_11: head.is_http_11, keeps_alive: head.keeps_alive };
-        let mut down = WireDownload { to, output, date, manner, pump: pump(DOWN_READ_BYTES, &mut buffers.1) };
+        let mut down = WireDownlink { to, output, date, manner, pump: pump(DOWN_READ_BYTES, &mut buffers.1) };
         let order = Order { asked, framing: head.framing, bench: &mut *bench, alarm };
         let carried = self.carry(order, &mut up, &mut down, ctx).await;
         let (keeps_alive, after) = (down.manner.keeps_alive, std::mem::take(&mut up.pump.read_after));
@@ -132,12 +144,13 @@ fn pump(read_bytes_max: usize, buffers: &mut Buffers) -> Pump<'_> {
         buffers,
         moved: 0,
         has_read: false,
+        unsent: Vec::new(),
         read_after: Vec::new(),
     }
 }
 
 /// A body as HTTP/1.1 sends it.
-struct WireUpload<'c> {
+struct WireUplink<'c> {
     from: ReadHalf<'c>,
     /// What was read after the head.
     body: &'c [u8],
@@ -145,16 +158,25 @@ struct WireUpload<'c> {
     pump: Pump<'c>,
 }
 
-impl Upload for WireUpload<'_> {
-    fn begin(&mut self, max: u64, patience: Duration) {
+impl Uplink for WireUplink<'_> {
+    fn prepare(&mut self, max: u64, patience: Duration) {
         let coding = if self.framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
         let pump = &mut self.pump;
         (pump.rest, pump.coding, pump.moved) = (Rest::from(self.framing), coding, 0);
         (pump.max, pump.read_patience) = (max, Some(patience));
+        pump.unsent.clear();
     }
 
-    async fn run(&mut self, to: &mut WriteHalf<'_>, head: &[u8]) -> Result<usize, Stopped> {
-        self.pump.run(&mut self.from, to, head, self.body).await
+    fn begin(&mut self, to: &WriteHalf<'_>, head: &mut Vec<u8>) -> Result<usize, Stopped> {
+        self.pump.begin(to, head, self.body)
+    }
+
+    fn is_done(&self) -> bool {
+        self.pump.is_done()
+    }
+
+    async fn finish(&mut self, to: &mut WriteHalf<'_>) -> Result<(), Stopped> {
+        self.pump.finish(&mut self.from, to).await
     }
 
     fn moved(&self) -> u64 {
@@ -167,7 +189,7 @@ impl Upload for WireUpload<'_> {
 }
 
 /// An answer as HTTP/1.1 is sent it.
-struct WireDownload<'c> {
+struct WireDownlink<'c> {
     to: WriteHalf<'c>,
     /// The head as it is sent.
     output: &'c mut Vec<u8>,
@@ -176,8 +198,8 @@ struct WireDownload<'c> {
     pump: Pump<'c>,
 }
 
-impl Download for WireDownload<'_> {
-    fn begin(&mut self, heard: &Heard<'_>, may_keep: bool) {
+impl Downlink for WireDownlink<'_> {
+    fn prepare(&mut self, heard: &Heard<'_>, may_keep: bool) {
         self.manner.keeps_alive &= may_keep && !heard.head.ends_with_connection(self.manner);
         let moment = (&mut *self.date, heard.now);
         heard.head.write(heard.fields, heard.bytes, heard.seal, self.manner, moment, self.output);
@@ -186,8 +208,16 @@ impl Download for WireDownload<'_> {
         pump.write_patience = Some(heard.patience);
     }
 
-    async fn run(&mut self, from: &mut ReadHalf<'_>, first: &[u8]) -> Result<usize, Stopped> {
-        self.pump.run(from, &mut self.to, self.output, first).await
+    fn begin(&mut self, first: &[u8]) -> Result<usize, Stopped> {
+        self.pump.begin(&self.to, self.output, first)
+    }
+
+    fn is_done(&self) -> bool {
+        self.pump.is_done()
+    }
+
+    async fn finish(&mut self, from: &mut ReadHalf<'_>) -> Result<(), Stopped> {
+        self.pump.finish(from, &mut self.to).await
     }
 
     /// Noticed when it is written to.

@@ -1,8 +1,7 @@
-use std::borrow::Cow;
-use std::future::{Future, poll_fn};
+use std::convert::identity;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
@@ -10,15 +9,16 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::ReadHalf;
 
 use super::Express;
-use super::alarm::{Alarm, within};
+use super::alarm::Alarm;
+use super::broken::Broken;
 use super::desk::Bench;
-use super::downstream::{Download, Heard, Upload};
+use super::downstream::{Downlink, Heard, Uplink};
 use super::head::Framing;
-use super::pump::{Rest, Stopped};
+use super::pump::Rest;
 use super::response::{ResponseHead, read_response};
+use super::upload::{Upload, alongside};
 use crate::base::{Answer, FieldSpan, Fields, Now, Refusal, push_line, push_number_line};
 use crate::gateway::integrate::{Failure, may_retry};
-use crate::gateway::proxy::admission::body_too_large;
 use crate::gateway::proxy::asked::Asked;
 use crate::gateway::proxy::attempt::{choose, end_attempt, note_response};
 use crate::gateway::proxy::ctx::Ctx;
@@ -29,7 +29,6 @@ use crate::telemetry::Facts;
 const ANSWER_HEAD_BYTES_MAX: usize = 64 << 10;
 /// More informational answers before the real one than any honest back end sends.
 const INFORMATIONAL_MAX: u32 = 16;
-
 /// A request on its way to a back end, and what it is carried with.
 pub(super) struct Order<'o> {
     pub(super) asked: &'o Asked<'o>,
@@ -50,15 +49,6 @@ pub(super) enum Carried {
     Refused { answer: Answer, is_body_touched: bool },
 }
 
-/// Why an attempt came to nothing.
-enum Broken {
-    BackEnd(Failure, Cow<'static, str>),
-    /// What the client sent is to blame, and it is told.
-    Client(Answer),
-    /// The client is gone.
-    Gone,
-}
-
 /// What one attempt was answered, as far as it matters for what follows.
 struct Done {
     /// `None`: the body was not needed to its end.
@@ -70,7 +60,7 @@ struct Done {
 
 impl Express {
     /// Sends the request to an endpoint, and once more to another where that is safe, and its answer to the client.
-    pub(super) async fn carry<U: Upload, D: Download>(
+    pub(super) async fn carry<U: Uplink, D: Downlink>(
         &self,
         mut order: Order<'_>,
         up: &mut U,
@@ -88,13 +78,11 @@ impl Express {
             bench.clear();
             write_request(asked, *framing, &mut bench.request, ctx);
             let max = ctx.plan().map_or(u64::MAX, |plan| plan.body_bytes_max);
-            up.begin(max, ctx.snapshot.limits().body_timeout);
+            up.prepare(max, ctx.snapshot.limits().body_timeout);
             let to = Endpoint { address, connect_timeout: connect_timeout.min(left), now };
             let is_head = asked.head.method == "HEAD";
-            let ended = {
-                let attempt = pin!(self.attempt(bench, is_head, up, down, ctx, to));
-                alarm.until(self.instant(now, left), attempt).await
-            };
+            let end = self.instant(now, left);
+            let ended = alarm.until(end, pin!(self.attempt(bench, is_head, up, down, ctx, &to))).await;
             ctx.facts.bytes_in = up.moved();
             let broken = match ended {
                 Some(Ok(done)) => return Carried::Answered(done.body_len),
@@ -116,7 +104,7 @@ impl Express {
                 }
                 return Some(Carried::Cut);
             }
-            Broken::Client(answer) => Some(answer),
+            Broken::Client(bad) => Some(bad.answer()),
             Broken::BackEnd(failure, cause) => {
                 let has_started = order.bench.filled > 0;
                 let method = order.asked.head.method;
@@ -138,18 +126,19 @@ impl Express {
         Some(Carried::Cut)
     }
 
-    async fn attempt<U: Upload, D: Download>(
+    async fn attempt<U: Uplink, D: Downlink>(
         &self,
         bench: &mut Bench,
         is_head: bool,
         up: &mut U,
         down: &mut D,
         ctx: &mut Ctx,
-        to: Endpoint,
+        to: &Endpoint,
     ) -> Result<Done, Broken> {
         let mut upstream = match self.upstreams.take(to.address, to.now) {
             Some(upstream) => upstream,
-            None => connect(&to).await?,
+            // Boxed, since it needs much room and is rare.
+            None => Box::pin(connect(to)).await?,
         };
         let done = self.exchange(&mut upstream, bench, is_head, up, down, ctx).await?;
         if done.is_reusable {
@@ -159,7 +148,7 @@ impl Express {
     }
 
     /// Sends the request and passes the answer on, over connections that stand.
-    async fn exchange<U: Upload, D: Download>(
+    async fn exchange<U: Uplink, D: Downlink>(
         &self,
         upstream: &mut TcpStream,
         bench: &mut Bench,
@@ -170,12 +159,21 @@ impl Express {
     ) -> Result<Done, Broken> {
         let Bench { request, answer, filled, spans, .. } = bench;
         let (mut from_back_end, mut to_back_end) = upstream.split();
-        let mut upload = pin!(up.run(&mut to_back_end, request));
-        let mut uploaded = None;
+        let (sent, is_sent) = (up.begin(&to_back_end, request), up.is_done());
+        let mut upload = Upload { rest: None, taken: 0, ended: None };
+        match sent {
+            Ok(taken) if is_sent => upload.ended = Some(Ok(taken)),
+            Ok(taken) => {
+                upload.taken = taken;
+                // Boxed, since it needs room and most requests are here whole.
+                upload.rest = Some(Box::pin(up.finish(&mut to_back_end)));
+            }
+            Err(stopped) => upload.stop(stopped)?,
+        }
 
         let response = {
             let reading = pin!(read_head(&mut from_back_end, answer, filled, spans, is_head));
-            alongside(&mut upload, &mut uploaded, |cx| down.poll_gone(cx), reading).await?
+            alongside(&mut upload, reading, identity, |cx| down.poll_gone(cx)).await?
         };
         let now = self.live.clock().now();
         note_response(response.status, ctx, now);
@@ -185,7 +183,7 @@ impl Express {
         let patience = ctx.snapshot.limits().body_timeout;
         let heard = Heard { head: &response, bytes, fields: &fields, seal: &seal, now, patience };
         // A client that is still sending what nobody reads is not kept.
-        down.begin(&heard, uploaded.as_ref().is_some_and(Result::is_ok) && !self.live.is_draining());
+        down.prepare(&heard, matches!(upload.ended, Some(Ok(_))) && !self.live.is_draining());
         ctx.facts.status = response.status;
 
         let first = &bytes[response.len..];
@@ -193,15 +191,17 @@ impl Express {
             // The endpoint has one request less in flight, before the client can notice that it has its answer.
             ctx.attempt.pick = None;
         }
-        let passed = {
-            let passing = pin!(async { down.run(&mut from_back_end, first).await.map_err(of_back_end) });
-            // From here on the download itself notices who is gone.
-            alongside(&mut upload, &mut uploaded, |_| Poll::Pending, passing).await
-        };
+        let mut passed = down.begin(first).map_err(Broken::by_back_end);
+        if passed.is_ok() && !down.is_done() {
+            let mut rest = Box::pin(down.finish(&mut from_back_end));
+            // It notices itself when there is nobody to send to.
+            let finished = alongside(&mut upload, rest.as_mut(), Broken::by_back_end, |_| Poll::Pending).await;
+            passed = finished.and(passed);
+        }
         ctx.facts.bytes_out = down.moved();
         let taken = passed?;
         let is_clean = taken == first.len() && !down.has_read_after() && response.rest != Rest::UntilClose;
-        let body_len = uploaded.and_then(Result::ok);
+        let body_len = upload.ended.and_then(Result::ok);
         let is_reusable = response.keeps_alive && is_clean && body_len.is_some();
         Ok(Done { body_len, is_reusable, answered_at: now })
     }
@@ -215,60 +215,14 @@ struct Endpoint {
 }
 
 async fn connect(to: &Endpoint) -> Result<TcpStream, Broken> {
-    match within(to.connect_timeout, pin!(TcpStream::connect(to.address))).await {
-        Some(Ok(tcp)) => {
+    match tokio::time::timeout(to.connect_timeout, TcpStream::connect(to.address)).await {
+        Ok(Ok(tcp)) => {
             // As for clients: the last packet of a request must not wait.
             let _ = tcp.set_nodelay(true);
             Ok(tcp)
         }
-        Some(Err(error)) => Err(Broken::BackEnd(Failure::Connect, error.to_string().into())),
-        None => Err(Broken::BackEnd(Failure::ConnectTimedOut, "it did not accept".into())),
-    }
-}
-
-/// Carries `work` on, and the upload beside it as long as it lasts. A back end that stops reading may still answer; a
-/// client that stops sending, or is gone, ends both.
-async fn alongside<T>(
-    upload: &mut Pin<&mut impl Future<Output = Result<usize, Stopped>>>,
-    uploaded: &mut Option<Result<usize, Stopped>>,
-    mut is_gone: impl FnMut(&mut Context<'_>) -> Poll<()>,
-    mut work: Pin<&mut impl Future<Output = Result<T, Broken>>>,
-) -> Result<T, Broken> {
-    poll_fn(|cx| {
-        if uploaded.is_none()
-            && let Poll::Ready(ended) = upload.as_mut().poll(cx)
-        {
-            match ended {
-                Ok(_) | Err(Stopped::Write | Stopped::WriteTooSlow) => *uploaded = Some(ended),
-                Err(stopped) => return Poll::Ready(Err(of_client(stopped))),
-            }
-        }
-        match work.as_mut().poll(cx) {
-            Poll::Pending => is_gone(cx).map(|()| Err(Broken::Gone)),
-            done => done,
-        }
-    })
-    .await
-}
-
-fn of_client(stopped: Stopped) -> Broken {
-    match stopped {
-        Stopped::BadChunk => Broken::Client(Answer::new(Refusal::MalformedRequest, "the request's body is not chunks")),
-        Stopped::TooLarge => Broken::Client(body_too_large()),
-        Stopped::ReadTooSlow => {
-            Broken::Client(Answer::new(Refusal::RequestTimeout, "the request's body came too slowly"))
-        }
-        Stopped::Ended | Stopped::Read(_) | Stopped::Write | Stopped::WriteTooSlow => Broken::Gone,
-    }
-}
-
-fn of_back_end(stopped: Stopped) -> Broken {
-    match stopped {
-        Stopped::BadChunk | Stopped::TooLarge => Broken::BackEnd(Failure::Malformed, "its body is not chunks".into()),
-        Stopped::Ended => Broken::BackEnd(Failure::Reset, "it closed before the end of the body".into()),
-        Stopped::Read(error) => Broken::BackEnd(Failure::Reset, error.to_string().into()),
-        Stopped::ReadTooSlow => Broken::BackEnd(Failure::TimedOut, "its body came too slowly".into()),
-        Stopped::Write | Stopped::WriteTooSlow => Broken::Gone,
+        Ok(Err(error)) => Err(Broken::BackEnd(Failure::Connect, error.to_string().into())),
+        Err(_) => Err(Broken::BackEnd(Failure::ConnectTimedOut, "it did not accept".into())),
     }
 }
 
@@ -316,14 +270,7 @@ async fn read_head(
 
 /// Writes the head of the back end's request. Its body is framed anew, as the client framed it.
 fn write_request(asked: &Asked<'_>, framing: Framing, out: &mut Vec<u8>, ctx: &Ctx) {
-    with_outgoing(asked, ctx, |outgoing| {
-        for part in [outgoing.method(), " ", outgoing.target(), " HTTP/1.1\r\n"] {
-            out.extend_from_slice(part.as_bytes());
-        }
-        outgoing.for_each_field(&["content-length", "transfer-encoding", "expect"], |name, value| {
-            push_line(out, name.as_bytes(), value);
-        });
-    });
+    with_outgoing(asked, ctx, |outgoing| outgoing.write(out));
     match framing {
         Framing::None => {}
         Framing::Length(length) => push_number_line(out, b"content-length", length),

@@ -1,7 +1,7 @@
 use std::mem::MaybeUninit;
 use std::net::IpAddr;
 
-use crate::base::{FieldSpan, Fields, Head, Scheme};
+use crate::base::{FieldSpan, Fields, Head, Scheme, is_token};
 use crate::gateway::proxy::asked::{Asked, HeadSize};
 use crate::gateway::snapshot::host_of;
 
@@ -155,15 +155,15 @@ struct Seen<'b> {
 
 impl<'b> Seen<'b> {
     fn note(&mut self, field: &httparse::Header<'b>) -> Result<(), HeadFault> {
-        let is = |name: &str| field.name.eq_ignore_ascii_case(name);
+        let name = field.name.as_bytes();
         // Few names have these lengths, so most fields cost one comparison of a number.
         match field.name.len() {
-            4 if is("host") => self.note_host(field.value)?,
-            6 if is("expect") => self.expects = true,
-            7 if is("upgrade") => self.is_upgrade = true,
-            10 if is("connection") => self.note_connection(field.value),
-            14 if is("content-length") => self.note_length(field.value)?,
-            17 if is("transfer-encoding") => self.note_coding(field.value)?,
+            4 if is_token(name, b"host") => self.note_host(field.value)?,
+            6 if is_token(name, b"expect") => self.expects = true,
+            7 if is_token(name, b"upgrade") => self.is_upgrade = true,
+            10 if is_token(name, b"connection") => self.note_connection(field.value),
+            14 if is_token(name, b"content-length") => self.note_length(field.value)?,
+            17 if is_token(name, b"transfer-encoding") => self.note_coding(field.value)?,
             _ => {}
         }
         Ok(())

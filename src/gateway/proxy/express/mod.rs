@@ -1,9 +1,9 @@
-//! The express lane: HTTP/1.1 from the client, an answer that we hold or a back end that is plainly proxied. Nearly
-//! all traffic is that, and it is carried here without sessions, header maps and boxed futures.
+//! The express lane: a client of HTTP/1.1 or HTTP/2, an answer that we hold or a back end that is plainly proxied.
+//! Nearly all traffic is that, and it is carried here without sessions and boxed futures.
 //!
-//! In: a client's TCP connection. Out: answers, metrics and log lines, the same as the full lane's: both ask the very
-//! same phases. What is not of this lane's shape (upgrades, `Expect`, TLS back ends, fetches that are shared) is
-//! handed to the full lane with the bytes that were read, and comes back here after its answer.
+//! In: a client's connection. Out: answers, metrics and log lines, the same as the full lane's: both ask the very same
+//! phases. What is not of this lane's shape (upgrades, `Expect` of HTTP/1.1, TLS back ends, fetches that are shared) is
+//! handed to the full lane with what was read, and a connection comes back here after its answer.
 //!
 //! **Promises**: a head or a body that two readers could understand differently is refused and its connection closed;
 //! what is forwarded is framed anew. Bodies stream both ways with the pace of the slower side. An idle connection
@@ -13,6 +13,7 @@
 //! buffers and its connections to back ends are shared with nobody.
 
 mod alarm;
+mod broken;
 mod chunks;
 mod client;
 mod converse;
@@ -26,6 +27,7 @@ mod pump;
 mod reply;
 mod response;
 mod streams;
+mod upload;
 mod upstreams;
 
 use std::sync::Arc;

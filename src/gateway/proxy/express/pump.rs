@@ -1,7 +1,6 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
-use std::task::ready;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWrite};
@@ -11,6 +10,7 @@ use super::alarm::within;
 use super::chunks::{BadChunk, Chunks, LAST_CHUNK, write_chunk};
 use super::desk::Buffers;
 use super::head::Framing;
+use super::reply::COPIED_BYTES_MAX;
 
 /// What of a body is still to come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub(super) struct Pump<'b> {
     pub(super) buffers: &'b mut Buffers,
     /// Bytes of data that were moved.
     pub(super) moved: u64,
+    /// What the socket did not take at once.
+    pub(super) unsent: Vec<u8>,
     /// Whether anything was read that cannot be read again.
     pub(super) has_read: bool,
     /// What was read after the body's end.
@@ -74,41 +76,55 @@ impl From<Framing> for Rest {
 }
 
 impl Pump<'_> {
-    /// Sends `head` together with what of the body stands in `first`, then the rest as it is read. Returns how many
-    /// bytes of `first` were the body's.
-    pub(super) async fn run(
-        &mut self,
-        from: &mut ReadHalf<'_>,
-        to: &mut WriteHalf<'_>,
-        head: &[u8],
-        first: &[u8],
-    ) -> Result<usize, Stopped> {
-        let taken = self.send(to, head, first).await?;
+    /// Sends `head` together with what of the body stands in `first`, as far as the socket takes it at once: that is
+    /// nearly always all, and needs neither a timer nor a waker. Returns how many bytes of `first` were the body's. A
+    /// small body is copied behind `head`.
+    pub(super) fn begin(&mut self, to: &WriteHalf<'_>, head: &mut Vec<u8>, first: &[u8]) -> Result<usize, Stopped> {
+        let mut framed = std::mem::take(&mut self.buffers.framed);
+        let (taken, body) = self.take(first, &mut framed)?;
+        let body = join(head, body);
+        let sent = try_write_both(to, head, body).map_err(|_| Stopped::Write)?;
+        if sent < head.len() + body.len() {
+            let (head, body) = after(sent, head, body);
+            self.unsent = [head, body].concat();
+        }
+        self.buffers.framed = framed;
+        Ok(taken)
+    }
+
+    /// Whether all was sent.
+    pub(super) fn is_done(&self) -> bool {
+        self.rest == Rest::Done && self.unsent.is_empty()
+    }
+
+    /// Sends what [`Pump::begin`] left, then reads and sends until the body's end.
+    pub(super) async fn finish(&mut self, from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>) -> Result<(), Stopped> {
+        let unsent = std::mem::take(&mut self.unsent);
+        self.write(to, &unsent).await?;
+        drop(unsent);
+        let Buffers { mut raw, mut framed } = std::mem::take(self.buffers);
+        if raw.is_empty() && self.rest != Rest::Done {
+            raw.resize(self.read_bytes_max, 0);
+        }
         while self.rest != Rest::Done {
-            let mut raw = std::mem::take(&mut self.buffers.raw);
-            if raw.is_empty() {
-                raw.resize(self.read_bytes_max, 0);
-            }
             let count = self.read(from, &mut raw).await?;
             if count == 0 {
                 self.end(to).await?;
             } else {
-                let used = self.send(to, &[], &raw[..count]).await?;
+                let (used, data) = self.take(&raw[..count], &mut framed)?;
+                self.write(to, data).await?;
                 self.read_after.extend_from_slice(&raw[used..count]);
             }
-            self.buffers.raw = raw;
         }
-        Ok(taken)
+        *self.buffers = Buffers { raw, framed };
+        Ok(())
     }
 
+    /// Reads more than what is left, if there is more: a read that does not fill its buffer tells the runtime that the
+    /// socket is empty, which spares the call that would find out.
     async fn read(&mut self, from: &mut ReadHalf<'_>, raw: &mut [u8]) -> Result<usize, Stopped> {
         self.has_read = true;
-        let most = match &self.rest {
-            // What comes after it is not ours to read.
-            Rest::Length(left) => usize::try_from(*left).map_or(raw.len(), |left| left.min(raw.len())),
-            _ => raw.len(),
-        };
-        let read = from.read(&mut raw[..most]);
+        let read = from.read(raw);
         let done = match self.read_patience {
             Some(patience) => within(patience, pin!(read)).await.ok_or(Stopped::ReadTooSlow)?,
             None => read.await,
@@ -124,12 +140,12 @@ impl Pump<'_> {
         self.rest = Rest::Done;
         match self.coding {
             Coding::Plain => Ok(()),
-            Coding::Chunked => self.write(to, &[], LAST_CHUNK).await,
+            Coding::Chunked => self.write(to, LAST_CHUNK).await,
         }
     }
 
-    /// Sends what of `bytes` is the body's, after `head`, and returns its length.
-    async fn send(&mut self, to: &mut WriteHalf<'_>, head: &[u8], bytes: &[u8]) -> Result<usize, Stopped> {
+    /// Takes what of `bytes` is the body's. Returns its length, and what is to be sent: itself, or what is framed anew.
+    fn take<'d>(&mut self, bytes: &'d [u8], framed: &'d mut Vec<u8>) -> Result<(usize, &'d [u8]), Stopped> {
         let len = match &mut self.rest {
             Rest::Done => 0,
             Rest::Length(left) => {
@@ -138,60 +154,53 @@ impl Pump<'_> {
                 len
             }
             Rest::UntilClose if self.coding == Coding::Plain => bytes.len(),
-            Rest::UntilClose | Rest::Chunked(_) => return self.send_framed(to, head, bytes).await,
+            Rest::UntilClose | Rest::Chunked(_) => {
+                framed.clear();
+                let len = self.frame(bytes, framed)?;
+                return Ok((len, framed));
+            }
         };
         if self.rest == Rest::Length(0) {
             self.rest = Rest::Done;
         }
-        self.count(len)?;
-        self.write(to, head, &bytes[..len]).await?;
-        Ok(len)
+        self.count(len as u64)?;
+        Ok((len, &bytes[..len]))
     }
 
-    async fn send_framed(&mut self, to: &mut WriteHalf<'_>, head: &[u8], bytes: &[u8]) -> Result<usize, Stopped> {
-        let mut framed = std::mem::take(&mut self.buffers.framed);
-        framed.clear();
-        let before = self.moved;
-        let len = self.frame(bytes, &mut framed)?;
-        let added = self.moved - before;
-        self.moved = before;
-        self.count(usize::try_from(added).unwrap_or(usize::MAX))?;
-        self.write(to, head, &framed).await?;
-        self.buffers.framed = framed;
-        Ok(len)
-    }
-
-    /// Writes the data in `bytes` as the other side wants it, and adds its length to what was moved.
+    /// Writes the data in `bytes` as the other side wants it. Returns how many bytes were the body's.
     fn frame(&mut self, bytes: &[u8], framed: &mut Vec<u8>) -> Result<usize, Stopped> {
-        let (coding, moved) = (self.coding, &mut self.moved);
+        let (coding, mut moved) = (self.coding, 0);
         let mut put = |data: &[u8]| {
-            *moved += data.len() as u64;
+            moved += data.len() as u64;
             match coding {
                 Coding::Plain => framed.extend_from_slice(data),
                 Coding::Chunked => write_chunk(data, framed),
             }
         };
-        let Rest::Chunked(chunks) = &mut self.rest else {
-            put(bytes);
-            return Ok(bytes.len());
+        let len = match &mut self.rest {
+            Rest::Chunked(chunks) => chunks.read(bytes, put).map_err(|BadChunk| Stopped::BadChunk)?,
+            _ => {
+                put(bytes);
+                bytes.len()
+            }
         };
-        let len = chunks.read(bytes, put).map_err(|BadChunk| Stopped::BadChunk)?;
-        if chunks.is_done() {
+        if matches!(&self.rest, Rest::Chunked(chunks) if chunks.is_done()) {
             self.rest = Rest::Done;
             if coding == Coding::Chunked {
                 framed.extend_from_slice(LAST_CHUNK);
             }
         }
+        self.count(moved)?;
         Ok(len)
     }
 
-    fn count(&mut self, len: usize) -> Result<(), Stopped> {
-        self.moved += len as u64;
+    fn count(&mut self, moved: u64) -> Result<(), Stopped> {
+        self.moved += moved;
         if self.moved > self.max { Err(Stopped::TooLarge) } else { Ok(()) }
     }
 
-    async fn write(&self, to: &mut WriteHalf<'_>, head: &[u8], body: &[u8]) -> Result<(), Stopped> {
-        let write = write_both(to, head, body);
+    async fn write(&self, to: &mut WriteHalf<'_>, bytes: &[u8]) -> Result<(), Stopped> {
+        let write = write_both(to, bytes, &[]);
         let done = match self.write_patience {
             Some(patience) => within(patience, pin!(write)).await.ok_or(Stopped::WriteTooSlow)?,
             None => write.await,
@@ -200,23 +209,46 @@ impl Pump<'_> {
     }
 }
 
+/// Copies `body` behind `head` if it is small: one buffer costs the kernel less than two. Returns what is left of it.
+pub(super) fn join<'b>(head: &mut Vec<u8>, body: &'b [u8]) -> &'b [u8] {
+    if body.len() > COPIED_BYTES_MAX {
+        return body;
+    }
+    head.extend_from_slice(body);
+    &[]
+}
+
+/// Writes of both, in one call, what the socket takes now.
+pub(super) fn try_write_both(to: &WriteHalf<'_>, head: &[u8], body: &[u8]) -> io::Result<usize> {
+    let sent = match body {
+        [] => to.try_write(head),
+        body => to.try_write_vectored(&[io::IoSlice::new(head), io::IoSlice::new(body)]),
+    };
+    match sent {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+        sent => sent,
+    }
+}
+
+/// What is left of both after `sent` bytes.
+pub(super) fn after<'b>(sent: usize, head: &'b [u8], body: &'b [u8]) -> (&'b [u8], &'b [u8]) {
+    match sent.checked_sub(head.len()) {
+        None => (&head[sent..], body),
+        Some(of_body) => (&[], &body[of_body..]),
+    }
+}
+
 /// Writes both in one call, where the socket takes them.
 pub(super) async fn write_both(to: &mut WriteHalf<'_>, head: &[u8], body: &[u8]) -> io::Result<()> {
     let mut sent = 0;
     while sent < head.len() + body.len() {
-        let (head_left, body_left) = match sent.checked_sub(head.len()) {
-            None => (&head[sent..], body),
-            Some(of_body) => (&[][..], &body[of_body..]),
-        };
+        let left = after(sent, head, body);
         let count = poll_fn(|cx| {
-            let mut to = Pin::new(&mut *to);
-            let count = match (head_left, body_left) {
-                (only, []) | ([], only) => ready!(to.as_mut().poll_write(cx, only))?,
-                (head, body) => {
-                    ready!(to.as_mut().poll_write_vectored(cx, &[io::IoSlice::new(head), io::IoSlice::new(body)]))?
-                }
-            };
-            std::task::Poll::Ready(io::Result::Ok(count))
+            let to = Pin::new(&mut *to);
+            match left {
+                (only, []) | ([], only) => to.poll_write(cx, only),
+                (head, body) => to.poll_write_vectored(cx, &[io::IoSlice::new(head), io::IoSlice::new(body)]),
+            }
         })
         .await?;
         if count == 0 {
@@ -225,4 +257,69 @@ pub(super) async fn write_both(to: &mut WriteHalf<'_>, head: &[u8], body: &[u8])
         sent += count;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_small_body_is_copied_behind_its_head() {
+        let check = |len: usize, left: usize| {
+            let (mut head, body) = (b"head".to_vec(), vec![b'x'; len]);
+            assert_eq!(join(&mut head, &body).len(), left);
+            assert_eq!(head.len() + left, 4 + len);
+        };
+        check(0, 0);
+        check(COPIED_BYTES_MAX, 0);
+        check(COPIED_BYTES_MAX + 1, COPIED_BYTES_MAX + 1);
+    }
+
+    #[test]
+    fn what_was_sent_is_not_sent_again() {
+        assert_eq!(after(0, b"head", b"body"), (&b"head"[..], &b"body"[..]));
+        assert_eq!(after(3, b"head", b"body"), (&b"d"[..], &b"body"[..]));
+        assert_eq!(after(4, b"head", b"body"), (&b""[..], &b"body"[..]));
+        assert_eq!(after(7, b"head", b"body"), (&b""[..], &b"y"[..]));
+    }
+
+    #[test]
+    fn what_the_socket_does_not_take_at_once_is_sent_in_order_with_what_comes_after() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut near = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let (mut far, _) = listener.accept().await.unwrap();
+            let (head, first, later) = (vec![b'h'; 32 << 20], vec![b'f'; 20_000], vec![b'l'; 300_000]);
+            let expected = [&head[..], &first, &later].concat();
+            let mut pump = Pump {
+                rest: Rest::Length((first.len() + later.len()) as u64),
+                coding: Coding::Plain,
+                max: u64::MAX,
+                read_patience: None,
+                write_patience: Some(Duration::from_secs(60)),
+                read_bytes_max: 4096,
+                buffers: &mut Buffers::default(),
+                moved: 0,
+                has_read: false,
+                unsent: Vec::new(),
+                read_after: Vec::new(),
+            };
+            let (mut from, mut to) = near.split();
+            let taken = pump.begin(&to, &mut head.clone(), &first).unwrap();
+            assert_eq!((taken, pump.is_done(), pump.unsent.is_empty()), (first.len(), false, false));
+            let (mut far_reads, mut far_writes) = far.split();
+            let sent =
+                async { tokio::io::AsyncWriteExt::write_all(&mut far_writes, &[&later[..], b"after"].concat()).await };
+            let mut received = vec![0; expected.len()];
+            let (finished, sent, read) =
+                tokio::join!(pump.finish(&mut from, &mut to), sent, far_reads.read_exact(&mut received));
+            finished.unwrap();
+            sent.unwrap();
+            read.unwrap();
+            assert!(received == expected, "the bytes are others, or in another order");
+            assert_eq!(pump.moved, (first.len() + later.len()) as u64);
+            assert!(b"after".starts_with(&pump.read_after[..]), "only what was read behind the body is left over");
+        });
+    }
 }

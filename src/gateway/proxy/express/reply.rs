@@ -1,4 +1,3 @@
-use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use super::client::Client;
 use super::decide::Held;
 use super::desk::DateStamp;
 use super::head::{Framing, RequestHead};
-use super::pump::write_both;
+use super::pump::{after, try_write_both, write_both};
 use super::response::Manner;
 use crate::base::{Answer, Now, push_line, push_number_line, push_status_line};
 use crate::gateway::cache::Outcome;
@@ -152,16 +151,12 @@ impl Sheet<'_> {
 
 /// Sends a head and its body. `false`: the client is gone.
 pub(super) async fn send(client: &mut Client, head: &[u8], body: &[u8], patience: Duration) -> bool {
-    let sent = match body {
-        // What the socket takes at once, as nearly always, needs neither a timer nor a waker.
-        [] => match client.tcp.try_write(head) {
-            Ok(sent) if sent == head.len() => return true,
-            Ok(sent) => sent,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(_) => return false,
-        },
-        _ => 0,
-    };
     let (_, mut to) = client.tcp.split();
-    within(patience, pin!(write_both(&mut to, &head[sent..], body))).await.is_some_and(|sent| sent.is_ok())
+    // What the socket takes at once, as nearly always, needs neither a timer nor a waker.
+    let Ok(sent) = try_write_both(&to, head, body) else { return false };
+    if sent == head.len() + body.len() {
+        return true;
+    }
+    let (head, body) = after(sent, head, body);
+    within(patience, pin!(write_both(&mut to, head, body))).await.is_some_and(|sent| sent.is_ok())
 }

@@ -5,8 +5,7 @@ use super::chunks::Chunks;
 use super::desk::DateStamp;
 use super::head::read_length;
 use super::pump::{Coding, Rest};
-
-use crate::base::{FieldSpan, Fields, Now, push_line, push_number_line, push_status_line};
+use crate::base::{FieldSpan, Fields, Now, is_token, push_line, push_number_line, push_status_line};
 use crate::gateway::respond::Seal;
 use crate::gateway::transform;
 
@@ -80,21 +79,18 @@ struct Seen {
 
 impl Seen {
     fn note(&mut self, field: &httparse::Header<'_>) -> Result<(), &'static str> {
-        let is = |name: &str| field.name.eq_ignore_ascii_case(name);
-        match field.name.len() {
-            10 if is("connection") => {
-                for token in field.value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-                    self.says_close |= token.eq_ignore_ascii_case(b"close");
-                    self.says_keep_alive |= token.eq_ignore_ascii_case(b"keep-alive");
-                }
+        let name = field.name.as_bytes();
+        match name.len() {
+            10 if is_token(name, b"connection") => {
+                self.note_connection(field.value);
             }
-            14 if is("content-length") => {
+            14 if is_token(name, b"content-length") => {
                 let length = read_length(field.value).ok_or("its Content-Length is not a number")?;
                 if self.length.replace(length).is_some_and(|other| other != length) {
                     return Err("it has two lengths");
                 }
             }
-            17 if is("transfer-encoding") => {
+            17 if is_token(name, b"transfer-encoding") => {
                 if self.is_chunked || !field.value.eq_ignore_ascii_case(b"chunked") {
                     return Err("its Transfer-Encoding is not chunked");
                 }
@@ -103,6 +99,13 @@ impl Seen {
             _ => {}
         }
         Ok(())
+    }
+
+    fn note_connection(&mut self, value: &[u8]) {
+        for token in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            self.says_close |= is_token(token, b"close");
+            self.says_keep_alive |= is_token(token, b"keep-alive");
+        }
     }
 
     /// RFC 9112 section 6.3: chunks override a length, and the connection is not used again.
@@ -136,10 +139,9 @@ impl ResponseHead {
 
     /// Calls `each` with every field that is the client's and that `seal` does not replace; `content-length` and `date`
     /// are the writer's.
-    pub(super) fn for_each_kept_field<'a>(fields: &Fields<'a>, seal: &Seal, mut each: impl FnMut(&'a str, &'a [u8])) {
+    pub(super) fn for_each_kept_field<'a>(fields: &Fields<'a>, seal: &Seal, mut each: impl FnMut(&'a [u8], &'a [u8])) {
         transform::for_each_clean_field(fields, |name, value| {
-            let is_ours = name.eq_ignore_ascii_case("content-length") || name.eq_ignore_ascii_case("date");
-            if !is_ours && !seal.replaces(name) {
+            if !is_ours(name) && !seal.replaces(name) {
                 each(name, value);
             }
         });
@@ -162,7 +164,7 @@ impl ResponseHead {
     ) {
         out.clear();
         push_status_line(out, self.status, bytes.get(self.reason.clone()));
-        ResponseHead::for_each_kept_field(fields, seal, |name, value| push_line(out, name.as_bytes(), value));
+        ResponseHead::for_each_kept_field(fields, seal, |name, value| push_line(out, name, value));
         match (self.coding(manner), self.announced_length()) {
             (Coding::Chunked, _) => push_line(out, b"transfer-encoding", b"chunked"),
             (Coding::Plain, Some(length)) => push_number_line(out, b"content-length", length),
@@ -172,6 +174,15 @@ impl ResponseHead {
         seal.fields(out);
         manner.write(out);
         out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// What is written anew.
+fn is_ours(name: &[u8]) -> bool {
+    match name.len() {
+        4 => is_token(name, b"date"),
+        14 => is_token(name, b"content-length"),
+        _ => false,
     }
 }
 

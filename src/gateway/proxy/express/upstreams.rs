@@ -1,9 +1,7 @@
-use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ahash::RandomState;
 use tokio::net::TcpStream;
 
 use crate::base::Now;
@@ -16,7 +14,15 @@ const IDLE_COUNT_MAX: usize = 1024;
 /// A worker's idle connections to back ends; the one used last is used next.
 #[derive(Debug, Default)]
 pub(super) struct Upstreams {
-    idle: Mutex<HashMap<SocketAddr, VecDeque<Idle>, RandomState>>,
+    /// Sorted by address. Back ends are few: a search costs less than the hash of an address.
+    shelves: Mutex<Vec<Shelf>>,
+}
+
+/// The idle connections to one address, the longest idle first.
+#[derive(Debug)]
+struct Shelf {
+    address: SocketAddr,
+    idle: Vec<Idle>,
 }
 
 #[derive(Debug)]
@@ -28,32 +34,50 @@ struct Idle {
 impl Upstreams {
     /// An idle connection that seems to be open.
     pub(super) fn take(&self, address: SocketAddr, now: Now) -> Option<TcpStream> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_address = idle.get_mut(&address)?;
+        let mut shelves = self.shelves();
+        let at = find(&shelves, address).ok()?;
         loop {
-            let Idle { tcp, since } = of_address.pop_back()?;
-            if now.since(since) < IDLE_MAX && is_silent(&tcp) {
-                return Some(tcp);
+            let idle = shelves[at].idle.pop()?;
+            if idle.is_usable(now) {
+                return Some(idle.tcp);
             }
         }
     }
 
     /// Keeps a connection whose last answer was read to its end.
     pub(super) fn put(&self, address: SocketAddr, tcp: TcpStream, now: Now) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_address = idle.entry(address).or_default();
-        if of_address.len() < IDLE_COUNT_MAX {
-            of_address.push_back(Idle { tcp, since: now });
+        let mut shelves = self.shelves();
+        let at = find(&shelves, address).unwrap_or_else(|at| {
+            shelves.insert(at, Shelf { address, idle: Vec::new() });
+            at
+        });
+        let idle = &mut shelves[at].idle;
+        if idle.len() < IDLE_COUNT_MAX {
+            idle.push(Idle { tcp, since: now });
         }
     }
 
     pub(super) fn forget_old(&self, now: Now) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|_, of_address| {
-            of_address.retain(|idle| now.since(idle.since) < IDLE_MAX && is_silent(&idle.tcp));
-            !of_address.is_empty()
+        self.shelves().retain_mut(|shelf| {
+            shelf.idle.retain(|idle| idle.is_usable(now));
+            !shelf.idle.is_empty()
         });
     }
+
+    fn shelves(&self) -> MutexGuard<'_, Vec<Shelf>> {
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Idle {
+    fn is_usable(&self, now: Now) -> bool {
+        now.since(self.since) < IDLE_MAX && is_silent(&self.tcp)
+    }
+}
+
+/// Where the shelf of `address` stands, or where it would.
+fn find(shelves: &[Shelf], address: SocketAddr) -> Result<usize, usize> {
+    shelves.binary_search_by(|shelf| shelf.address.cmp(&address))
 }
 
 /// A close, or an answer that nobody asked for, makes it readable. Costs no call while the runtime has seen neither.

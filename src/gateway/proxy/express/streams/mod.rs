@@ -14,7 +14,7 @@
 
 mod bell;
 mod connection;
-mod download;
+mod downlink;
 mod handover;
 mod kit;
 mod outlet;
@@ -22,7 +22,7 @@ mod preface;
 mod request;
 mod session;
 mod stream;
-mod upload;
+mod uplink;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -18,7 +18,7 @@ use pingora_error::{Error, ErrorType, OrErr, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::Peer;
-use super::download::granted;
+use super::downlink::granted;
 use super::kit::Date;
 use crate::gateway::proxy::express::alarm::within;
 use crate::gateway::snapshot::Live;

@@ -5,11 +5,11 @@ use http::{Method, Request, Response, StatusCode};
 use pingora_core::server::ShutdownWatch;
 
 use super::Peer;
-use super::download::StreamDownload;
+use super::downlink::StreamDownlink;
 use super::handover::Handed;
 use super::kit::Kit;
 use super::request::read_head;
-use super::upload::StreamUpload;
+use super::uplink::StreamUplink;
 use crate::base::{Answer, Now, Refusal};
 use crate::gateway::proxy::answers::{refusal, stored, tell};
 use crate::gateway::proxy::arrival;
@@ -17,7 +17,7 @@ use crate::gateway::proxy::asked::{Asked, HeadSize};
 use crate::gateway::proxy::ctx::Ctx;
 use crate::gateway::proxy::express::Express;
 use crate::gateway::proxy::express::decide::{Held, Way};
-use crate::gateway::proxy::express::downstream::Download;
+use crate::gateway::proxy::express::downstream::Downlink;
 use crate::gateway::proxy::express::exchange::{Carried, Order};
 use crate::gateway::proxy::express::head::Framing;
 use crate::gateway::respond::Reply;
@@ -108,8 +108,8 @@ impl Express {
         }
         let patience = ctx.snapshot.limits().body_timeout;
         let Kit { paper, alarm, date } = &mut *kit;
-        let mut up = StreamUpload::new(&mut stream.body, framing);
-        let mut down = StreamDownload::new(&mut stream.respond, date, patience);
+        let mut up = StreamUplink::new(&mut stream.body, framing);
+        let mut down = StreamDownlink::new(&mut stream.respond, date, patience);
         let order = Order { asked, framing, bench: &mut paper.bench, alarm };
         match self.carry(order, &mut up, &mut down, ctx).await {
             Carried::Answered(_) => {}
@@ -126,7 +126,7 @@ impl Express {
         let reply = worded(held, ctx);
         ctx.facts.status = reply.status;
         let patience = ctx.snapshot.limits().body_timeout;
-        let mut down = StreamDownload::new(&mut stream.respond, &mut kit.date, patience);
+        let mut down = StreamDownlink::new(&mut stream.respond, &mut kit.date, patience);
         down.reply(reply, &ctx.seal(), is_head, ctx.facts.started).await;
         ctx.facts.bytes_out = down.moved();
     }

@@ -14,19 +14,19 @@ use super::kit::Date;
 use crate::base::{Fields, Now};
 use crate::gateway::proxy::express::alarm::within;
 use crate::gateway::proxy::express::chunks::BadChunk;
-use crate::gateway::proxy::express::downstream::{Download, Heard};
+use crate::gateway::proxy::express::downstream::{Downlink, Heard};
 use crate::gateway::proxy::express::pump::{Rest, Stopped};
 use crate::gateway::proxy::express::response::ResponseHead;
 use crate::gateway::respond::{Reply, Seal};
 
-/// The end of a body, up to this, is left to the framer whatever the client's window: the stream is over for us.
+/// An answer up to this is left to the framer whatever the client's window: the stream is over for us.
 const LEFT_BYTES_MAX: usize = 16 << 10;
 /// What one read of a large body takes at most.
 const READ_BYTES: usize = 64 << 10;
 
 /// An answer on its way to a stream.
 #[derive(Debug)]
-pub(super) struct StreamDownload<'s> {
+pub(super) struct StreamDownlink<'s> {
     respond: &'s mut SendResponse<Bytes>,
     date: &'s mut Date,
     /// The head, until it is sent.
@@ -40,14 +40,14 @@ pub(super) struct StreamDownload<'s> {
     has_read_after: bool,
 }
 
-impl<'s> StreamDownload<'s> {
+impl<'s> StreamDownlink<'s> {
     /// `patience` is with a client that does not read.
     pub(super) fn new(
         respond: &'s mut SendResponse<Bytes>,
         date: &'s mut Date,
         patience: Duration,
-    ) -> StreamDownload<'s> {
-        StreamDownload {
+    ) -> StreamDownlink<'s> {
+        StreamDownlink {
             respond,
             date,
             head: None,
@@ -70,8 +70,10 @@ impl<'s> StreamDownload<'s> {
         self.head = Some(self.finished(reply.status, fields, length, seal, now));
         let has_body = !is_head && length.is_some_and(|length| length > 0);
         let sent = match self.send_head(!has_body) {
-            Ok(()) if has_body => self.send(reply.body, true).await,
-            done => done,
+            Ok(()) if !has_body => Ok(()),
+            Ok(()) if reply.body.len() <= LEFT_BYTES_MAX => self.leave(reply.body, true),
+            Ok(()) => self.send(reply.body, true).await,
+            Err(stopped) => Err(stopped),
         };
         sent.is_ok()
     }
@@ -119,43 +121,41 @@ impl<'s> StreamDownload<'s> {
     async fn send(&mut self, mut data: Bytes, is_end: bool) -> Result<(), Stopped> {
         let Some(body) = &mut self.body else { return Err(Stopped::Write) };
         self.moved += data.len() as u64;
-        if !is_end || data.len() > LEFT_BYTES_MAX {
-            while !data.is_empty() {
-                body.reserve_capacity(data.len());
-                let granted = within(self.patience, pin!(granted(body))).await.ok_or(Stopped::WriteTooSlow)?;
-                let granted = granted.map_err(|_| Stopped::Write)?;
-                let piece = data.split_to(granted.min(data.len()));
-                let is_last = is_end && data.is_empty();
-                body.send_data(piece, is_last).map_err(|_| Stopped::Write)?;
-                self.is_ended = is_last;
-            }
+        while !data.is_empty() {
+            body.reserve_capacity(data.len());
+            let granted = within(self.patience, pin!(granted(body))).await.ok_or(Stopped::WriteTooSlow)?;
+            let granted = granted.map_err(|_| Stopped::Write)?;
+            let piece = data.split_to(granted.min(data.len()));
+            let is_last = is_end && data.is_empty();
+            body.send_data(piece, is_last).map_err(|_| Stopped::Write)?;
+            self.is_ended = is_last;
         }
-        if is_end && !self.is_ended {
-            body.send_data(data, true).map_err(|_| Stopped::Write)?;
-            self.is_ended = true;
-        }
-        Ok(())
+        if is_end && !self.is_ended { self.leave(data, true) } else { Ok(()) }
+    }
+
+    /// Leaves data to the framer, which sends it with the pace of the client's window; for what is in our hands already.
+    fn leave(&mut self, data: Bytes, is_end: bool) -> Result<(), Stopped> {
+        let Some(body) = &mut self.body else { return Err(Stopped::Write) };
+        self.moved += data.len() as u64;
+        self.is_ended = is_end;
+        body.send_data(data, is_end).map_err(|_| Stopped::Write)
     }
 
     /// Reads what comes next of the body. No memory is held while nothing comes; empty: the back end has closed.
-    async fn read(&mut self, from: &ReadHalf<'_>, buffer: &mut BytesMut) -> Result<(), Stopped> {
+    async fn read(&mut self, from: &ReadHalf<'_>) -> Result<BytesMut, Stopped> {
         let Some(body) = &mut self.body else { return Err(Stopped::Write) };
         let most = match &self.rest {
-            // What comes after it is not ours to read.
-            Rest::Length(left) => usize::try_from(*left).map_or(READ_BYTES, |left| left.min(READ_BYTES)),
+            // One more, so that a read that does not fill it tells the runtime that the socket is empty.
+            Rest::Length(left) => {
+                usize::try_from(*left).map_or(READ_BYTES, |left| left.saturating_add(1).min(READ_BYTES))
+            }
             _ => READ_BYTES,
         };
         loop {
             readable(from, body).await?;
-            let mut limited = bytes::BufMut::limit(std::mem::take(buffer), most);
-            limited.get_mut().reserve(most);
-            let read = from.try_read_buf(&mut limited);
-            let filled = limited.into_inner();
-            match read {
-                Ok(_) => {
-                    *buffer = filled;
-                    return Ok(());
-                }
+            let mut buffer = BytesMut::with_capacity(most);
+            match from.try_read_buf(&mut buffer) {
+                Ok(_) => return Ok(buffer),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(Stopped::Read(error)),
             }
@@ -213,34 +213,17 @@ impl<'s> StreamDownload<'s> {
             self.rest = Rest::Done;
         }
     }
-
-    async fn go_on(&mut self, from: &ReadHalf<'_>) -> Result<(), Stopped> {
-        while self.rest != Rest::Done {
-            let mut buffer = BytesMut::new();
-            self.read(from, &mut buffer).await?;
-            let read = buffer.len();
-            match (read, &self.rest) {
-                (0, Rest::UntilClose) => self.rest = Rest::Done,
-                (0, _) => return Err(Stopped::Ended),
-                _ => {}
-            }
-            let (data, len) = self.data_of_buffer(buffer)?;
-            self.has_read_after |= len < read;
-            self.send(data, self.rest == Rest::Done).await?;
-        }
-        Ok(())
-    }
 }
 
-impl Download for StreamDownload<'_> {
-    fn begin(&mut self, heard: &Heard<'_>, _: bool) {
+impl Downlink for StreamDownlink<'_> {
+    fn prepare(&mut self, heard: &Heard<'_>, _: bool) {
         // One copy, of which every value is a slice.
         let bytes = Bytes::copy_from_slice(&heard.bytes[..heard.head.len]);
         let mut fields = HeaderMap::with_capacity(16);
         if let Fields::Wire { spans, .. } = *heard.fields {
             let of_copy = Fields::Wire { bytes: &bytes, spans };
             ResponseHead::for_each_kept_field(&of_copy, heard.seal, |name, value| {
-                let name = HeaderName::from_bytes(name.as_bytes());
+                let name = HeaderName::from_bytes(name);
                 let value = HeaderValue::from_maybe_shared(bytes.slice_ref(value));
                 if let (Ok(name), Ok(value)) = (name, value) {
                     fields.append(name, value);
@@ -252,18 +235,37 @@ impl Download for StreamDownload<'_> {
         (self.rest, self.patience) = (heard.head.rest.clone(), heard.patience);
     }
 
-    async fn run(&mut self, from: &mut ReadHalf<'_>, first: &[u8]) -> Result<usize, Stopped> {
+    fn begin(&mut self, first: &[u8]) -> Result<usize, Stopped> {
         if self.rest == Rest::Done {
-            self.send_head(true)?;
-            return Ok(0);
+            return self.send_head(true).map(|()| 0);
         }
         self.send_head(false)?;
         let (data, taken) = self.data_of(first)?;
-        if !data.is_empty() || self.rest == Rest::Done {
+        let is_end = self.rest == Rest::Done;
+        if is_end || !data.is_empty() {
+            self.leave(data, is_end)?;
+        }
+        Ok(taken)
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_ended
+    }
+
+    async fn finish(&mut self, from: &mut ReadHalf<'_>) -> Result<(), Stopped> {
+        while self.rest != Rest::Done {
+            let buffer = self.read(from).await?;
+            let read = buffer.len();
+            match (read, &self.rest) {
+                (0, Rest::UntilClose) => self.rest = Rest::Done,
+                (0, _) => return Err(Stopped::Ended),
+                _ => {}
+            }
+            let (data, len) = self.data_of_buffer(buffer)?;
+            self.has_read_after |= len < read;
             self.send(data, self.rest == Rest::Done).await?;
         }
-        self.go_on(from).await?;
-        Ok(taken)
+        Ok(())
     }
 
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -1,0 +1,250 @@
+"""What requests feel of a large configuration that takes another one's place.
+
+The gateway serves (b) at half of what it can, at a fixed rate, while two configurations of 10,000 routes and 100,000
+keys take turns. Half of the routes and keys are in both, and the load asks for those only; the other half is new with
+each swap. A swap is what an operator does: the main file is replaced, `POST /v1/reload` is sent, and its answer is
+awaited. All latencies are from one open loop, cut into the time before each swap and the time of it.
+"""
+
+import http.client
+import json
+import multiprocessing
+import os
+import re
+import signal
+import statistics
+import time
+from dataclasses import asdict, dataclass
+
+from . import facts, load, meters, openloop, report, scenarios, systems
+from .gateway import Gateway, Shape, key_value, route_path, write_parts
+
+#: The 99th percentile during swaps may be this many times that before them.
+RATIO_ALLOWED = 1.5
+ROUTES, KEYS = 10_000, 100_000
+FIRST = Shape(ROUTES, KEYS)
+SECOND = Shape(ROUTES, KEYS, ROUTES // 2, KEYS // 2)
+#: Part of the saturation rate that is offered.
+LOAD = 0.5
+WARM_SECONDS, SATURATION_SECONDS = 3, 3
+#: What the generator may be late, 99th percentile, and how often it tries with less.
+LATE_US_ALLOWED = 1_000
+REHEARSALS, REHEARSAL_SECONDS = 4, 2
+#: Between swaps; what is before one counts from `BEFORE` seconds ahead of it.
+PAUSE, BEFORE = 5.0, 3.0
+#: What is felt of a swap may come late: the old configuration is let go after the answer.
+AFTER = 0.5
+#: A reload that takes longer than this is not begun near the end.
+RELOAD_SECONDS = 10
+
+
+@dataclass
+class Swapped:
+    """One swap, in moments of `time.perf_counter`, and what the gateway said of it."""
+
+    began: float
+    ended: float
+    status: int
+    answer: str
+
+
+def swap_in_turns(gateway, until, told):
+    """Runs as a process of its own, so that the open loop is not held up. Sends each `Swapped`, then None."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    parts = ["second", "parts"]
+    time.sleep(PAUSE)
+    while time.perf_counter() < until:
+        parts.append(parts.pop(0))
+        told.send(swap(gateway, parts[-1]))
+        time.sleep(PAUSE)
+    told.send(None)
+
+
+def swap(gateway, parts):
+    target = gateway.folder / "tollgate.toml"
+    gateway.write_main(target.with_suffix(".next"), parts)
+    asker = http.client.HTTPConnection("127.0.0.1", gateway.ports["admin"], timeout=120)
+    asker.connect()
+    began = time.perf_counter()
+    os.replace(target.with_suffix(".next"), target)
+    asker.request("POST", "/v1/reload", headers={"Authorization": f"Bearer {gateway.token}"})
+    answer = asker.getresponse()
+    text = answer.read().decode()
+    ended = time.perf_counter()
+    asker.close()
+    return Swapped(began, ended, answer.status, text)
+
+
+class Swap:
+    title, kind = "What requests feel of a swap", "-swap"
+
+    def __init__(self, options):
+        self.options = options
+        self.core, self.load_core = options.pin
+        self.seconds = 25 if options.quick else 100
+        self.swaps, self.wrong = [], []
+        self.before = self.during = None
+        #: Of each reload, as the gateway logs them.
+        self.times = []
+
+    def run(self, place):
+        self.facts = facts.of_this_run(self.options.tollgate) | {
+            "cores": f"gateway on {self.core}, load and origin on {self.load_core}",
+            "configurations": f"two of {ROUTES:,} routes and {KEYS:,} keys, half of each in both"}
+        self.origin = systems.Origin()
+        self.gateway = Gateway(self.options.tollgate, FIRST)
+        try:
+            self.origin.start(place, place.origin_port, self.load_core)
+            self.gateway.start(place, self.options.first_port, self.core)
+            write_parts(self.gateway.folder / "second", SECOND, place)
+            self.measure(place)
+        except (scenarios.Wrong, load.LoadFailed, systems.NotHere, OSError) as why:
+            self.wrong.append(str(why))
+        finally:
+            self.gateway.stop()
+            self.origin.stop()
+
+    def measure(self, place):
+        self.rate = self.rehearse(self.saturation(place) * LOAD)
+        self.facts["load"] = f"{self.rate:,.0f} requests/s for {self.seconds} s, {load.CONNECTIONS} connections"
+        report.say(self.facts["load"])
+        memory = meters.memory_of(self.gateway.process.pid)
+        self.swaps, offered = self.offer()
+        self.facts["memory"] = (f"{memory / 1024:.0f} MiB before the first swap,"
+                                f" {meters.stable_memory_of(self.gateway.process.pid) / 1024:.0f} after the last one")
+        scenarios.demand(not offered.refused, f"{offered.refused} answers have another status than 200")
+        for one in self.swaps:
+            scenarios.demand(one.status == 200, f"the reload was answered with {one.status}: {one.answer}")
+        self.times = reload_times(self.gateway.log)
+        self.cut(offered)
+
+    def saturation(self, place):
+        """Requests per second of the keyed scenario when the gateway's core is full, or the load's."""
+        lines = place.folder / "swap.requests"
+        lines.write_text("".join(f"{path} {key}\n" for path, key in asked()))
+        script = load.walk_script(place.folder / "swap.lua", lines)
+        ask = lambda seconds, first: load.wrk(f"http://127.0.0.1:{self.gateway.port('http')}/", script, seconds, first)
+        # The first use of a key reserves its quota on disk.
+        warmed = 0
+        while warmed < len(asked()):
+            warmed += answered_well(ask(WARM_SECONDS, warmed)).requests
+        before = meters.cpu_of(self.gateway.process.pid)
+        answered = answered_well(ask(SATURATION_SECONDS, warmed))
+        used = (meters.cpu_of(self.gateway.process.pid) - before).total
+        rate = answered.requests / answered.seconds
+        self.facts["saturation"] = f"{rate:,.0f} requests/s, {used / answered.seconds:.0%} of the gateway's core"
+        return rate
+
+    def ask(self, rate, seconds):
+        requests = [
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nx-api-key: {key}\r\n\r\n".encode() for path, key in asked()]
+        port = self.gateway.port("http")
+        return openloop.open_loop(lambda: openloop.Http1(port, None), load.CONNECTIONS, requests, rate, seconds)
+
+    def rehearse(self, rate):
+        """The rate, or less where the generator cannot keep up with it: it shares its core with the origin."""
+        for _ in range(REHEARSALS):
+            late = self.ask(rate, REHEARSAL_SECONDS).latency().late_p99
+            if late <= LATE_US_ALLOWED:
+                break
+            report.say(f"the generator is {late:,.0f} µs late at {rate:,.0f} requests/s; it offers fewer")
+            rate *= 0.8
+        return rate
+
+    def offer(self):
+        """The open loop, and the swaps that a second process did meanwhile."""
+        until = time.perf_counter() + self.seconds - RELOAD_SECONDS
+        here, there = multiprocessing.Pipe(duplex=False)
+        context = multiprocessing.get_context("fork")
+        swapper = context.Process(target=swap_in_turns, args=(self.gateway, until, there), daemon=True)
+        swapper.start()
+        there.close()
+        try:
+            offered = self.ask(self.rate, self.seconds)
+            swaps = []
+            while here.poll(2 * RELOAD_SECONDS) and (one := here.recv()):
+                swaps.append(one)
+        except EOFError:
+            raise load.LoadFailed("a reload was not answered") from None
+        finally:
+            swapper.terminate()
+            swapper.join()
+        if not swaps:
+            raise load.LoadFailed("no swap was done in time")
+        return swaps, offered
+
+    def cut(self, offered):
+        windows = [(one.began - BEFORE, one.began) for one in self.swaps]
+        self.before_each = [offered.latency(*window) for window in windows]
+        self.before = offered.latency_of(windows)
+        windows = [(one.began, one.ended + AFTER) for one in self.swaps]
+        self.during_each = [offered.latency(*window) for window in windows]
+        self.during = offered.latency_of(windows)
+
+    # What is told of it
+
+    @property
+    def ratio(self):
+        return self.during.p99 / self.before.p99
+
+    def rows(self):
+        cells = lambda its: [f"{its.p50:.0f}", f"{its.p99:.0f}", f"{its.worst:.0f}", f"{its.late_p99:.0f}"]
+        each = zip(self.swaps, self.before_each, self.during_each)
+        for number, (one, before, during) in enumerate(each, 1):
+            yield [str(number), f"{(one.ended - one.began) * 1000:.0f}", *cells(before), *cells(during),
+                   f"{during.p99 / before.p99:.2f}"]
+        took = statistics.median(one.ended - one.began for one in self.swaps) * 1000
+        yield ["all", f"{took:.0f}", *cells(self.before), *cells(self.during), f"{self.ratio:.2f}"]
+
+    def text(self):
+        told = self.facts | {"load average": facts.load_average()}
+        parts = [f"# {self.title}\n", report.facts_table(told)]
+        if self.during:
+            of = lambda when: [f"{name} {when}" for name in ("p50", "p99", "worst", "late p99")]
+            parts.append(report.markdown([["swap", "ms", *of("before"), *of("during"), "ratio"], *self.rows()]))
+            is_met = self.ratio <= RATIO_ALLOWED
+            parts.append(f"Microseconds. p99 during swaps is {self.ratio:.2f} times that before"
+                         f" (target ≤ {RATIO_ALLOWED}: {report.verdict(is_met)}).\n")
+            parts.append(self.times_text())
+            if self.before.late_p99 > self.before.p99 / 2:
+                parts.append("The load generator was late itself before the swaps: these figures say little.\n")
+        return "\n".join(parts + [f"wrong: {why}\n" for why in self.wrong])
+
+    def times_text(self):
+        if not self.times:
+            return "This gateway does not log how long a reload took.\n"
+        read, whole = (statistics.median(values) for values in zip(*self.times))
+        return f"Of a swap's milliseconds, reading took {read:.0f}, compiling and swapping {whole - read:.0f}.\n"
+
+    def as_json(self):
+        if not self.during:
+            return json.dumps({"facts": self.facts, "wrong": self.wrong}, indent=1) + "\n"
+        each = [asdict(one) | {"before": asdict(before), "during": asdict(during)}
+                for one, before, during in zip(self.swaps, self.before_each, self.during_each)]
+        return json.dumps({"facts": self.facts, "rate": self.rate, "swaps": each, "before": asdict(self.before),
+                           "during": asdict(self.during), "ratio": self.ratio,
+                           "reload_ms": self.times, "wrong": self.wrong}, indent=1) + "\n"
+
+    def is_right(self):
+        return not self.wrong
+
+
+def answered_well(answered):
+    wrong = answered.refused + answered.failed
+    scenarios.demand(answered.requests > 0 and not wrong, f"{wrong} of {answered.requests} requests are answered badly")
+    return answered
+
+
+def reload_times(log):
+    """What the gateway wrote of its reloads: milliseconds of reading, and of all until requests got the new one."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(errors="replace"))
+    return [(int(read), int(whole)) for read, whole in re.findall(r"read_ms=(\d+) whole_ms=(\d+)", text)]
+
+
+def asked():
+    """Paths and keys that are in both configurations."""
+    routes, keys = range(ROUTES // 2, ROUTES), range(KEYS // 2, KEYS)
+    # The step has no factor in common with the number of keys, so all of them take turns, far apart.
+    return [(f"{route_path(routes[turn % len(routes)])}/1", key_value(keys[turn * 7919 % len(keys)]))
+            for turn in range(len(keys))]

@@ -1,0 +1,42 @@
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::{io, thread};
+
+use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, unix};
+
+/// Does long work on a thread of its own that runs when a core has nothing else to do. The receiver gets what came out;
+/// one that is dropped stops nothing.
+///
+/// A worker that wakes up must not wait until the scheduler thinks that the compiler's turn is over: that is some
+/// milliseconds even for a thread of the lowest nice value, and nothing with `SCHED_IDLE` (sched(7)). Without rights
+/// nobody can raise such a thread again, so who needs the outcome on busy cores too has to do the work once more.
+pub fn aside<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> io::Result<Receiver<T>> {
+    let (done, outcome) = sync_channel(1);
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
+        stand_back();
+        // Nobody may be waiting any more.
+        let _ = done.send(work());
+    })?;
+    Ok(outcome)
+}
+
+/// Where the system does not let us, the work is done all the same.
+fn stand_back() {
+    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    if let Err(error) = unix::set_thread_priority_and_policy(unix::thread_native_id(), ThreadPriority::Min, idle) {
+        tracing::debug!(?error, "a background thread has the priority of the others");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_work_is_done_at_the_lowest_priority_and_the_caller_keeps_its_own() {
+        let policy = || unix::thread_schedule_policy().expect("a policy");
+        let before = policy();
+        let during = aside("test", policy).expect("a thread").recv().expect("an outcome");
+        assert_eq!(during, ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle));
+        assert_eq!(policy(), before);
+    }
+}
