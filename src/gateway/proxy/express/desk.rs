@@ -8,8 +8,10 @@ use crate::telemetry::Trace;
 
 /// Of a buffer that a head is read into, with a body of 16 KiB behind it.
 const HEAD_BUFFER_BYTES: usize = 32 << 10;
-/// More free desks than this are given up, so that a burst does not hold its memory for ever.
-const FREE_MAX: usize = 16;
+/// More free desks than this are given up at once: as many requests wait for back ends at a time on a busy worker.
+const FREE_MAX: usize = 1024;
+/// So many are kept when nothing is going on.
+const FREE_MIN: usize = 16;
 
 /// What one request needs: borrowed when its first byte arrives, given back when it is over.
 #[derive(Debug)]
@@ -191,10 +193,15 @@ impl Desks {
         free.unwrap_or_else(|| Box::new(Desk::new(live)))
     }
 
-    /// Lets go of snapshots that are no longer served, which a desk that nobody borrows would keep.
+    /// Gives up half of the free desks, so that a burst does not hold its memory for ever, and lets go of snapshots that
+    /// are no longer served, which a desk that nobody borrows would keep.
     pub(super) fn tend(&self, live: &Live) {
         let current = live.snapshot();
-        for desk in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let spare = (free.len() / 2).min(free.len().saturating_sub(FREE_MIN));
+        // The last ones are used first: those in front lay still.
+        free.drain(..spare);
+        for desk in free.iter_mut() {
             desk.paper.current.load();
             desk.paper.ctx.take_if(|ctx| !Arc::ptr_eq(&ctx.snapshot, &current));
         }
