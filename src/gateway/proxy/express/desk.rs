@@ -1,6 +1,7 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::reply::{COPIED_BYTES_MAX, Sheet};
+use super::shelf::Shelf;
 use crate::base::{FieldSpan, Now, RequestId};
 use crate::gateway::proxy::ctx::Ctx;
 use crate::gateway::snapshot::{Current, Live, Snapshot};
@@ -8,9 +9,6 @@ use crate::telemetry::Trace;
 
 /// Of a buffer that a head is read into, with a body of 16 KiB behind it.
 const HEAD_BUFFER_BYTES: usize = 32 << 10;
-/// More free desks than this are given up, so that a burst does not hold its memory for ever.
-const FREE_MAX: usize = 16;
-
 /// What one request needs: borrowed when its first byte arrives, given back when it is over.
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -195,33 +193,26 @@ impl DateStamp {
     }
 }
 
-/// Free desks; the one used last is used next, since it is warm.
+/// A worker's free desks.
 #[derive(Debug, Default)]
-#[expect(clippy::vec_box, reason = "a desk is lent for as long as a request, and a pointer moves more cheaply")]
-pub(super) struct Desks(Mutex<Vec<Box<Desk>>>);
+pub(super) struct Desks(Shelf<Desk>);
 
 impl Desks {
     pub(super) fn borrow(&self, live: &Live) -> Box<Desk> {
-        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        free.unwrap_or_else(|| Box::new(Desk::new(live)))
+        self.0.borrow(|| Desk::new(live))
     }
 
     /// Lets go of snapshots that are no longer served, which a desk that nobody borrows would keep.
     pub(super) fn tend(&self, live: &Live) {
         let current = live.snapshot();
-        for desk in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
-            desk.paper.tend(&current);
-        }
+        self.0.tend(|desk| desk.paper.tend(&current));
     }
 
     pub(super) fn give_back(&self, mut desk: Box<Desk>) {
         if desk.input.buffer.len() > HEAD_BUFFER_BYTES {
             desk.input = Input::new();
         }
-        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.len() < FREE_MAX {
-            free.push(desk);
-        }
+        self.0.give_back(desk);
     }
 }
 

@@ -26,6 +26,7 @@ mod head;
 mod pump;
 mod reply;
 mod response;
+mod shelf;
 mod streams;
 mod upload;
 mod upstreams;

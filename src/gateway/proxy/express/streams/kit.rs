@@ -1,14 +1,10 @@
-use std::sync::{Mutex, PoisonError};
-
 use http::HeaderValue;
 
 use crate::base::Now;
 use crate::gateway::proxy::express::alarm::Alarm;
 use crate::gateway::proxy::express::desk::{DateStamp, Paper};
+use crate::gateway::proxy::express::shelf::Shelf;
 use crate::gateway::snapshot::Live;
-
-/// More free kits than this are given up, so that a burst does not hold its memory for ever.
-const FREE_MAX: usize = 64;
 
 /// What one stream needs while it is answered: lent by the worker, since a connection has many streams and few are
 /// at work at once. Its alarm keeps its timer: deadlines that are met, as nearly all are, cost none.
@@ -36,30 +32,23 @@ impl Date {
     }
 }
 
-/// Free kits; the one used last is used next, since it is warm.
+/// A worker's free kits.
 #[derive(Debug, Default)]
-#[expect(clippy::vec_box, reason = "a kit is lent for as long as a stream, and a pointer moves more cheaply")]
-pub(in crate::gateway::proxy::express) struct Kits(Mutex<Vec<Box<Kit>>>);
+pub(in crate::gateway::proxy::express) struct Kits(Shelf<Kit>);
 
 impl Kits {
     pub(super) fn borrow(&self, live: &Live) -> Box<Kit> {
-        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let new = || Kit { paper: Paper::new(live, Vec::new()), alarm: Alarm::default(), date: Date::default() };
-        free.unwrap_or_else(|| Box::new(new()))
+        let paper = || Paper::new(live, Vec::new());
+        self.0.borrow(|| Kit { paper: paper(), alarm: Alarm::default(), date: Date::default() })
     }
 
     pub(super) fn give_back(&self, kit: Box<Kit>) {
-        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.len() < FREE_MAX {
-            free.push(kit);
-        }
+        self.0.give_back(kit);
     }
 
     /// Lets go of snapshots that are no longer served, which a kit that nobody borrows would keep.
     pub(in crate::gateway::proxy::express) fn tend(&self, live: &Live) {
         let current = live.snapshot();
-        for kit in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
-            kit.paper.tend(&current);
-        }
+        self.0.tend(|kit| kit.paper.tend(&current));
     }
 }

@@ -86,6 +86,15 @@ impl<T: AsyncWrite + Unpin> Inner<T> {
         Poll::Ready(Ok(()))
     }
 
+    /// A buffer that outgrows the usual size is made as large as it may become: growing step by step copies much.
+    fn make_room(&mut self, len: usize) {
+        let wanted = self.unsent.len() + len;
+        if wanted > self.unsent.capacity() {
+            let room = if wanted <= USUAL_BYTES { USUAL_BYTES } else { COLLECT_BYTES.max(wanted) };
+            self.unsent.reserve_exact(room - self.unsent.len());
+        }
+    }
+
     /// Takes all of `pieces`, or as much as leaves at once of what is too much to collect.
     fn poll_take(&mut self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         self.check()?;
@@ -96,9 +105,7 @@ impl<T: AsyncWrite + Unpin> Inner<T> {
         if len > COLLECT_BYTES {
             return Pin::new(&mut self.io).poll_write_vectored(cx, pieces);
         }
-        if self.unsent.capacity() == 0 {
-            self.unsent.reserve(len.max(USUAL_BYTES));
-        }
+        self.make_room(len);
         pieces.iter().for_each(|piece| self.unsent.extend_from_slice(piece));
         Poll::Ready(Ok(len))
     }
