@@ -54,8 +54,9 @@ impl Clock {
     /// Reads the clock.
     pub fn now(&self) -> Now {
         let mono_ns = self.mono_ns();
-        let unix_ns = i128::from(mono_ns) + i128::from(self.unix_offset_ns.load(Ordering::Relaxed));
-        Now { mono_ns, unix_ms: u64::try_from(unix_ns / 1_000_000).unwrap_or(0) }
+        // Good until the year 2262.
+        let unix_ns = (mono_ns as i64).saturating_add(self.unix_offset_ns.load(Ordering::Relaxed));
+        Now { mono_ns, unix_ms: u64::try_from(unix_ns).unwrap_or(0) / 1_000_000 }
     }
 
     /// Moves a manual clock forward. A system clock is not moved.

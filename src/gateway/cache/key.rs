@@ -1,22 +1,50 @@
-use smallvec::SmallVec;
-
 use crate::base::{Head, Variant};
 use crate::config::{ErrorStyle, KeyPart, RouteCache};
 
 /// The full key of an entry within its stage's store. Inline up to 256 bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Key(SmallVec<[u8; 256]>);
+#[derive(Clone)]
+pub struct Key {
+    inline: [u8; INLINE_BYTES],
+    len: usize,
+    /// All of it, where it did not fit.
+    spilled: Vec<u8>,
+}
+
+const INLINE_BYTES: usize = 256;
 
 impl Key {
+    fn new() -> Key {
+        Key { inline: [0; INLINE_BYTES], len: 0, spilled: Vec::new() }
+    }
+
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        if self.spilled.is_empty() { &self.inline[..self.len] } else { &self.spilled }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let end = self.len + bytes.len();
+        match self.inline.get_mut(self.len..end) {
+            Some(room) if self.spilled.is_empty() => {
+                room.copy_from_slice(bytes);
+                self.len = end;
+            }
+            _ => self.spill(bytes),
+        }
+    }
+
+    #[cold]
+    fn spill(&mut self, bytes: &[u8]) {
+        if self.spilled.is_empty() {
+            self.spilled.extend_from_slice(&self.inline[..self.len]);
+        }
+        self.spilled.extend_from_slice(bytes);
     }
 
     /// Appends a value so that where it ends is never in doubt: its length plus one, then its bytes.
     fn push_value(&mut self, value: &[u8]) {
         let length = u32::try_from(value.len()).unwrap_or(u32::MAX - 1) + 1;
         self.push_number(length);
-        self.0.extend_from_slice(value);
+        self.push(value);
     }
 
     /// Ends a list of values. No value begins with 0, so an absent value differs from an empty one.
@@ -25,7 +53,21 @@ impl Key {
     }
 
     fn push_number(&mut self, number: u32) {
-        self.0.extend_from_slice(&number.to_le_bytes());
+        self.push(&number.to_le_bytes());
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Key) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Key {}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.as_bytes().escape_ascii().to_string())
     }
 }
 
@@ -66,8 +108,8 @@ impl Shape {
         variant: Variant,
     ) -> Shape {
         let written = cache.and_then(|cache| cache.key.as_deref());
-        let mut fixed = Key(SmallVec::new());
-        fixed.0.extend_from_slice(&deployment.to_le_bytes());
+        let mut fixed = Key::new();
+        fixed.push(&deployment.to_le_bytes());
         fixed.push_value(variant.as_str().as_bytes());
         fixed.push_value(route.as_bytes());
         let parts = match (written, style) {
@@ -83,7 +125,7 @@ impl Shape {
             Parts::Declared(parts) => parts.iter().for_each(|part| part.push_name(&mut fixed)),
         }
         fixed.push_end();
-        Shape { fixed: fixed.0.into_vec().into_boxed_slice(), parts }
+        Shape { fixed: fixed.as_bytes().into(), parts }
     }
 
     /// Says for people what of a request the key is made of.
@@ -117,12 +159,9 @@ impl Shape {
         head: &Head<'_>,
         parameter: impl Fn(usize) -> Option<&'p str>,
     ) -> Key {
-        let mut key = Key(SmallVec::new());
-        // Once, not for every part; what is declared may still add to it.
-        let target_len = head.path.len() + head.query.map_or(0, str::len);
-        key.0.reserve(self.fixed.len() + target_len + 6 * size_of::<u32>());
+        let mut key = Key::new();
         generations.into_iter().for_each(|generation| key.push_number(generation));
-        key.0.extend_from_slice(&self.fixed);
+        key.push(&self.fixed);
         match &self.parts {
             Parts::Target => {
                 key.push_value(head.path.as_bytes());
@@ -308,5 +347,13 @@ mod tests {
             };
             prop_assert_eq!(key_of(&left) == key_of(&right), left == right);
         }
+    }
+
+    #[test]
+    fn a_key_that_does_not_fit_inline_is_kept_whole() {
+        let mut key = Key::new();
+        let parts: Vec<Vec<u8>> = (0..40_u8).map(|part| vec![part; usize::from(part)]).collect();
+        parts.iter().for_each(|part| key.push(part));
+        assert_eq!(key.as_bytes(), parts.concat());
     }
 }

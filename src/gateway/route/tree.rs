@@ -161,7 +161,10 @@ impl Tree {
         if rest.is_empty() {
             return !node.own.is_empty() && visit(&node.own, params);
         }
-        let (segment, below) = rest.split_once('/').unwrap_or((rest, ""));
+        let (segment, below) = match rest.bytes().position(|byte| byte == b'/') {
+            Some(at) => (&rest[..at], &rest[at + 1..]),
+            None => (rest, ""),
+        };
         if let Some(&child) = node.statics.get(segment)
             && self.walk(child, below, params, visit)
         {

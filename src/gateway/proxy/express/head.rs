@@ -261,14 +261,14 @@ struct Target<'b> {
 
 impl<'b> Target<'b> {
     fn split(target: &'b str) -> Result<Target<'b>, HeadFault> {
-        if memchr::memchr(b'#', target.as_bytes()).is_some() {
+        if target.bytes().any(|byte| byte == b'#') {
             return Err("the request target holds a fragment".into());
         }
         let (authority, rest) = match target.as_bytes().first() {
             Some(b'/' | b'*') => (None, target),
             _ => Target::absolute(target)?,
         };
-        let (path, query) = match memchr::memchr(b'?', rest.as_bytes()) {
+        let (path, query) = match rest.bytes().position(|byte| byte == b'?') {
             Some(at) => (&rest[..at], Some(&rest[at + 1..])),
             None => (rest, None),
         };
