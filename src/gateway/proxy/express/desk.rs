@@ -45,17 +45,6 @@ pub(super) struct Bench {
     pub(super) answer: Vec<u8>,
     pub(super) filled: usize,
     pub(super) spans: Vec<FieldSpan>,
-    pub(super) up: Buffers,
-    pub(super) down: Buffers,
-}
-
-/// The buffers of one direction.
-#[derive(Debug, Default)]
-pub(super) struct Buffers {
-    /// What is read into.
-    pub(super) raw: Vec<u8>,
-    /// Data that is framed anew.
-    pub(super) framed: Vec<u8>,
 }
 
 /// The line of `Date`, written once a second.

@@ -6,7 +6,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::Express;
 use super::client::Client;
-use super::desk::{Bench, Buffers, DateStamp};
+use super::desk::{Bench, DateStamp};
 use super::exchange::{Carried, Order};
 use super::head::{Framing, RequestHead};
 use super::pump::{Coding, Pump, Rest, Stopped};
@@ -108,16 +108,14 @@ impl Express {
     /// Has a back end answer a client of HTTP/1.1.
     pub(super) async fn pass_on(&self, client: &mut Client, work: Work<'_>, ctx: &mut Ctx) -> Passed {
         let Work { asked, head, body, output, date, bench } = work;
-        let mut buffers = (std::mem::take(&mut bench.up), std::mem::take(&mut bench.down));
         let Client { tcp, alarm, read_after, .. } = client;
         let (from, to) = tcp.split();
-        let mut up = WireUplink { from, body, framing: head.framing, pump: pump(UP_READ_BYTES, &mut buffers.0) };
+        let mut up = WireUplink { from, body, framing: head.framing, pump: Pump::new(UP_READ_BYTES) };
         let manner = Manner { is_http_11: head.is_http_11, keeps_alive: head.keeps_alive };
-        let mut down = WireDownlink { to, output, date, manner, pump: pump(DOWN_READ_BYTES, &mut buffers.1) };
-        let order = Order { asked, framing: head.framing, bench: &mut *bench, alarm };
+        let mut down = WireDownlink { to, output, date, manner, pump: Pump::new(DOWN_READ_BYTES) };
+        let order = Order { asked, framing: head.framing, bench, alarm };
         let carried = self.carry(order, &mut up, &mut down, ctx).await;
         let (keeps_alive, after) = (down.manner.keeps_alive, std::mem::take(&mut up.pump.read_after));
-        (bench.up, bench.down) = buffers;
         match carried {
             Carried::Answered(body_len) => {
                 *read_after = after;
@@ -133,29 +131,13 @@ impl Express {
     }
 }
 
-fn pump(read_bytes_max: usize, buffers: &mut Buffers) -> Pump<'_> {
-    Pump {
-        rest: Rest::Done,
-        coding: Coding::Plain,
-        max: u64::MAX,
-        read_patience: None,
-        write_patience: None,
-        read_bytes_max,
-        buffers,
-        moved: 0,
-        has_read: false,
-        unsent: Vec::new(),
-        read_after: Vec::new(),
-    }
-}
-
 /// A body as HTTP/1.1 sends it.
 struct WireUplink<'c> {
     from: ReadHalf<'c>,
     /// What was read after the head.
     body: &'c [u8],
     framing: Framing,
-    pump: Pump<'c>,
+    pump: Pump,
 }
 
 impl Uplink for WireUplink<'_> {
@@ -195,7 +177,7 @@ struct WireDownlink<'c> {
     output: &'c mut Vec<u8>,
     date: &'c mut DateStamp,
     manner: Manner,
-    pump: Pump<'c>,
+    pump: Pump,
 }
 
 impl Downlink for WireDownlink<'_> {

@@ -1,14 +1,15 @@
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::alarm::within;
 use super::chunks::{BadChunk, Chunks, LAST_CHUNK, write_chunk};
-use super::desk::Buffers;
 use super::head::Framing;
 use super::reply::COPIED_BYTES_MAX;
 
@@ -45,7 +46,7 @@ pub(super) enum Stopped {
 
 /// Moves one body from one connection to another, with the pace of the slower.
 #[derive(Debug)]
-pub(super) struct Pump<'b> {
+pub(super) struct Pump {
     pub(super) rest: Rest,
     pub(super) coding: Coding,
     /// In bytes, of data.
@@ -54,7 +55,6 @@ pub(super) struct Pump<'b> {
     pub(super) write_patience: Option<Duration>,
     /// What one read takes at most.
     pub(super) read_bytes_max: usize,
-    pub(super) buffers: &'b mut Buffers,
     /// Bytes of data that were moved.
     pub(super) moved: u64,
     /// What the socket did not take at once.
@@ -63,6 +63,21 @@ pub(super) struct Pump<'b> {
     pub(super) has_read: bool,
     /// What was read after the body's end.
     pub(super) read_after: Vec<u8>,
+}
+
+/// What a body passes through on its way from one socket to the other.
+#[derive(Default)]
+struct Scratch {
+    /// What is read into.
+    raw: Vec<u8>,
+    /// Data that is framed anew.
+    framed: Vec<u8>,
+}
+
+thread_local! {
+    /// Held only while a task is polled, so that all bodies of a worker pass through the same memory: that is in the
+    /// cache, which buffers of each request's own are not.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
 impl From<Framing> for Rest {
@@ -75,21 +90,37 @@ impl From<Framing> for Rest {
     }
 }
 
-impl Pump<'_> {
+impl Pump {
+    /// A pump that has nothing to move yet, and whose reads take so many bytes at most.
+    pub(super) fn new(read_bytes_max: usize) -> Pump {
+        Pump {
+            rest: Rest::Done,
+            coding: Coding::Plain,
+            max: u64::MAX,
+            read_patience: None,
+            write_patience: None,
+            read_bytes_max,
+            moved: 0,
+            unsent: Vec::new(),
+            has_read: false,
+            read_after: Vec::new(),
+        }
+    }
+
     /// Sends `head` together with what of the body stands in `first`, as far as the socket takes it at once: that is
     /// nearly always all, and needs neither a timer nor a waker. Returns how many bytes of `first` were the body's. A
     /// small body is copied behind `head`.
     pub(super) fn begin(&mut self, to: &WriteHalf<'_>, head: &mut Vec<u8>, first: &[u8]) -> Result<usize, Stopped> {
-        let mut framed = std::mem::take(&mut self.buffers.framed);
-        let (taken, body) = self.take(first, &mut framed)?;
-        let body = join(head, body);
-        let sent = try_write_both(to, head, body).map_err(|_| Stopped::Write)?;
-        if sent < head.len() + body.len() {
-            let (head, body) = after(sent, head, body);
-            self.unsent = [head, body].concat();
-        }
-        self.buffers.framed = framed;
-        Ok(taken)
+        SCRATCH.with_borrow_mut(|scratch| {
+            let (taken, body) = self.take(first, &mut scratch.framed)?;
+            let body = join(head, body);
+            let sent = try_write_both(to, head, body).map_err(|_| Stopped::Write)?;
+            if sent < head.len() + body.len() {
+                let (head, body) = after(sent, head, body);
+                self.unsent = [head, body].concat();
+            }
+            Ok(taken)
+        })
     }
 
     /// Whether all was sent.
@@ -99,49 +130,62 @@ impl Pump<'_> {
 
     /// Sends what [`Pump::begin`] left, then reads and sends until the body's end.
     pub(super) async fn finish(&mut self, from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>) -> Result<(), Stopped> {
-        let unsent = std::mem::take(&mut self.unsent);
-        self.write(to, &unsent).await?;
-        drop(unsent);
-        let Buffers { mut raw, mut framed } = std::mem::take(self.buffers);
-        if raw.is_empty() && self.rest != Rest::Done {
-            raw.resize(self.read_bytes_max, 0);
-        }
-        while self.rest != Rest::Done {
-            let count = self.read(from, &mut raw).await?;
-            if count == 0 {
-                self.end(to).await?;
-            } else {
-                let (used, data) = self.take(&raw[..count], &mut framed)?;
-                self.write(to, data).await?;
-                self.read_after.extend_from_slice(&raw[used..count]);
+        loop {
+            if !self.unsent.is_empty() {
+                let unsent = std::mem::take(&mut self.unsent);
+                self.write(to, &unsent).await?;
+            }
+            if self.rest == Rest::Done {
+                return Ok(());
+            }
+            self.has_read = true;
+            let patience = self.read_patience;
+            let moving = poll_fn(|cx| self.poll_move(from, to, cx));
+            match patience {
+                Some(patience) => within(patience, pin!(moving)).await.ok_or(Stopped::ReadTooSlow)??,
+                None => moving.await?,
             }
         }
-        *self.buffers = Buffers { raw, framed };
-        Ok(())
     }
 
+    /// Reads once, and sends of it what the socket takes.
+    ///
     /// Reads more than what is left, if there is more: a read that does not fill its buffer tells the runtime that the
     /// socket is empty, which spares the call that would find out.
-    async fn read(&mut self, from: &mut ReadHalf<'_>, raw: &mut [u8]) -> Result<usize, Stopped> {
-        self.has_read = true;
-        let read = from.read(raw);
-        let done = match self.read_patience {
-            Some(patience) => within(patience, pin!(read)).await.ok_or(Stopped::ReadTooSlow)?,
-            None => read.await,
-        };
-        done.map_err(Stopped::Read)
+    fn poll_move(
+        &mut self,
+        from: &mut ReadHalf<'_>,
+        to: &WriteHalf<'_>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Stopped>> {
+        SCRATCH.with_borrow_mut(|Scratch { raw, framed }| {
+            if raw.len() < self.read_bytes_max {
+                raw.resize(self.read_bytes_max, 0);
+            }
+            let mut buffer = ReadBuf::new(&mut raw[..self.read_bytes_max]);
+            ready!(Pin::new(from).poll_read(cx, &mut buffer)).map_err(Stopped::Read)?;
+            let read = buffer.filled();
+            if read.is_empty() {
+                return Poll::Ready(self.end());
+            }
+            let (used, data) = self.take(read, framed)?;
+            let sent = try_write_both(to, data, &[]).map_err(|_| Stopped::Write)?;
+            self.unsent.extend_from_slice(&data[sent..]);
+            self.read_after.extend_from_slice(&read[used..]);
+            Poll::Ready(Ok(()))
+        })
     }
 
     /// The sender has closed.
-    async fn end(&mut self, to: &mut WriteHalf<'_>) -> Result<(), Stopped> {
+    fn end(&mut self) -> Result<(), Stopped> {
         if self.rest != Rest::UntilClose {
             return Err(Stopped::Ended);
         }
         self.rest = Rest::Done;
-        match self.coding {
-            Coding::Plain => Ok(()),
-            Coding::Chunked => self.write(to, LAST_CHUNK).await,
+        if self.coding == Coding::Chunked {
+            self.unsent.extend_from_slice(LAST_CHUNK);
         }
+        Ok(())
     }
 
     /// Takes what of `bytes` is the body's. Returns its length, and what is to be sent: itself, or what is framed anew.
@@ -261,6 +305,8 @@ pub(super) async fn write_both(to: &mut WriteHalf<'_>, head: &[u8], body: &[u8])
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt;
+
     use super::*;
 
     #[test]
@@ -292,19 +338,9 @@ mod tests {
             let (mut far, _) = listener.accept().await.unwrap();
             let (head, first, later) = (vec![b'h'; 32 << 20], vec![b'f'; 20_000], vec![b'l'; 300_000]);
             let expected = [&head[..], &first, &later].concat();
-            let mut pump = Pump {
-                rest: Rest::Length((first.len() + later.len()) as u64),
-                coding: Coding::Plain,
-                max: u64::MAX,
-                read_patience: None,
-                write_patience: Some(Duration::from_secs(60)),
-                read_bytes_max: 4096,
-                buffers: &mut Buffers::default(),
-                moved: 0,
-                has_read: false,
-                unsent: Vec::new(),
-                read_after: Vec::new(),
-            };
+            let mut pump = Pump::new(4096);
+            pump.rest = Rest::Length((first.len() + later.len()) as u64);
+            pump.write_patience = Some(Duration::from_secs(60));
             let (mut from, mut to) = near.split();
             let taken = pump.begin(&to, &mut head.clone(), &first).unwrap();
             assert_eq!((taken, pump.is_done(), pump.unsent.is_empty()), (first.len(), false, false));
