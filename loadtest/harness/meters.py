@@ -54,9 +54,11 @@ def memory_of(pid):
     """Resident memory of a process and its descendants; a page that they share counts once."""
     total = 0
     for member in family(pid):
-        for line in Path(f"/proc/{member}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                total += int(line.split()[1])
+        try:
+            lines = Path(f"/proc/{member}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue  # It has ended, as nginx's cache loader does a minute after the start.
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return total
 
 
