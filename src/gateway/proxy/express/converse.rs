@@ -93,14 +93,8 @@ impl Express {
         input.begin(&mut client.read_after);
         let mut started = self.live.clock().now();
         loop {
-            if input.is_empty() {
-                match self.read_more(client, input, paper, started).await {
-                    Ok(true) => {}
-                    Ok(false) => return Next::Close,
-                    Err(answer) => return Box::pin(self.refuse_unread(client, paper, answer, started)).await,
-                }
-            }
-            let answered = match read_request(input.bytes(), spans) {
+            let read = if input.is_empty() { Ok(None) } else { read_request(input.bytes(), spans) };
+            let answered = match read {
                 Ok(Some(head)) => self.answer(client, paper, (&head, input.bytes(), spans), started, idle_since).await,
                 Ok(None) => match self.read_more(client, input, paper, started).await {
                     Ok(true) => continue,
