@@ -192,8 +192,7 @@ fn the_least_busy_target_is_asked() {
         at_the_gate.wait();
         out.text("slow");
     });
-    // In one write: a request whose answer comes in pieces is over for the balance a moment after its last one has left.
-    let quick = Origin::start(|_, out| out.raw("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nquick"));
+    let quick = Origin::text("quick");
     let gateway = Gateway::start(&front(", balance = \"least_busy\", targets = [\"@1\", \"@2\"]"), &[&slow, &quick]);
     thread::scope(|scope| {
         let mut held = Vec::new();

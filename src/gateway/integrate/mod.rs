@@ -39,7 +39,7 @@ pub use exchange::{Exchange, open};
 pub use failure::Failure;
 pub use http::Http;
 pub use mock::Mock;
-pub use pick::Pick;
+pub use pick::{InFlight, Pick};
 pub use pool::{Pool, Pools};
 pub use retry::{is_idempotent, may_retry};
 

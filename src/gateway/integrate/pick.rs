@@ -18,12 +18,34 @@ pub struct Pick {
     index: usize,
     address: SocketAddr,
     connect_timeout: Duration,
+    /// `false`: another knows better when the request is over.
+    ends_with_it: bool,
+}
+
+/// A request in flight at an endpoint, until it is dropped.
+#[derive(Debug)]
+pub struct InFlight {
+    pool: Arc<Pool>,
+    index: usize,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.pool.endpoints[self.index].leave();
+    }
 }
 
 impl Pick {
     pub(super) fn new(pool: Arc<Pool>, index: usize, address: SocketAddr, connect_timeout: Duration) -> Pick {
         pool.endpoints[index].enter();
-        Pick { pool, index, address, connect_timeout }
+        Pick { pool, index, address, connect_timeout, ends_with_it: true }
+    }
+
+    /// The request as the endpoint counts it, for whoever sends the last of its answer: it is to be over before the
+    /// client can notice, and the pick is still needed if that fails.
+    pub fn take_in_flight(&mut self) -> Option<InFlight> {
+        let is_held = std::mem::take(&mut self.ends_with_it);
+        is_held.then(|| InFlight { pool: Arc::clone(&self.pool), index: self.index })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -74,6 +96,8 @@ impl Pick {
 
 impl Drop for Pick {
     fn drop(&mut self) {
-        self.endpoint().leave();
+        if self.ends_with_it {
+            self.endpoint().leave();
+        }
     }
 }

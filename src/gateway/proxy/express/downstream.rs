@@ -12,6 +12,7 @@ use super::head::{Framing, RequestHead};
 use super::pump::{Coding, Pump, Rest, Stopped};
 use super::response::{Manner, ResponseHead};
 use crate::base::{Answer, Fields, Now};
+use crate::gateway::integrate::InFlight;
 use crate::gateway::proxy::asked::Asked;
 use crate::gateway::proxy::ctx::Ctx;
 use crate::gateway::respond::Seal;
@@ -46,6 +47,9 @@ pub(super) trait Uplink: Send {
 pub(super) trait Downlink: Send {
     /// Takes the answer's head. `may_keep`: nothing that the client sends or the gateway does forbids another request.
     fn prepare(&mut self, heard: &Heard<'_>, may_keep: bool);
+
+    /// Takes what has to be dropped before the last of the answer is sent.
+    fn hold(&mut self, in_flight: Option<InFlight>);
 
     /// Sends the head, and what of the body stands in `first`, as far as the client takes it at once. Returns how many
     /// bytes of `first` were the body's.
@@ -188,6 +192,10 @@ impl Downlink for WireDownlink<'_> {
         let pump = &mut self.pump;
         (pump.rest, pump.coding) = (heard.head.rest.clone(), heard.head.coding(self.manner));
         pump.write_patience = Some(heard.patience);
+    }
+
+    fn hold(&mut self, in_flight: Option<InFlight>) {
+        self.pump.in_flight = in_flight;
     }
 
     fn begin(&mut self, first: &[u8]) -> Result<usize, Stopped> {

@@ -18,7 +18,7 @@ use super::pump::Rest;
 use super::response::{ResponseHead, read_response};
 use super::upload::{Upload, alongside};
 use crate::base::{Answer, FieldSpan, Fields, Now, Refusal, push_line, push_number_line};
-use crate::gateway::integrate::{Failure, may_retry};
+use crate::gateway::integrate::{Failure, Pick, may_retry};
 use crate::gateway::proxy::asked::Asked;
 use crate::gateway::proxy::attempt::{choose, end_attempt, note_response};
 use crate::gateway::proxy::ctx::Ctx;
@@ -187,9 +187,10 @@ impl Express {
         ctx.facts.status = response.status;
 
         let first = &bytes[response.len..];
-        if response.rest == Rest::Done || response.rest == Rest::Length(first.len() as u64) {
-            // The endpoint has one request less in flight, before the client can notice that it has its answer.
-            ctx.attempt.pick = None;
+        // The endpoint has one request less in flight, before the client can notice that it has its answer.
+        match response.rest == Rest::Done || response.rest == Rest::Length(first.len() as u64) {
+            true => ctx.attempt.pick = None,
+            false => down.hold(ctx.attempt.pick.as_mut().and_then(Pick::take_in_flight)),
         }
         let mut passed = down.begin(first).map_err(Broken::by_back_end);
         if passed.is_ok() && !down.is_done() {

@@ -12,6 +12,7 @@ use super::alarm::within;
 use super::chunks::{BadChunk, Chunks, LAST_CHUNK, write_chunk};
 use super::head::Framing;
 use super::reply::COPIED_BYTES_MAX;
+use crate::gateway::integrate::InFlight;
 
 /// What of a body is still to come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub(super) struct Pump {
     pub(super) has_read: bool,
     /// What was read after the body's end.
     pub(super) read_after: Vec<u8>,
+    /// Dropped before the last of the body is sent.
+    pub(super) in_flight: Option<InFlight>,
 }
 
 /// What a body passes through on its way from one socket to the other.
@@ -104,6 +107,7 @@ impl Pump {
             unsent: Vec::new(),
             has_read: false,
             read_after: Vec::new(),
+            in_flight: None,
         }
     }
 
@@ -182,6 +186,7 @@ impl Pump {
             return Err(Stopped::Ended);
         }
         self.rest = Rest::Done;
+        self.in_flight = None;
         if self.coding == Coding::Chunked {
             self.unsent.extend_from_slice(LAST_CHUNK);
         }
@@ -240,6 +245,9 @@ impl Pump {
 
     fn count(&mut self, moved: u64) -> Result<(), Stopped> {
         self.moved += moved;
+        if self.rest == Rest::Done {
+            self.in_flight = None;
+        }
         if self.moved > self.max { Err(Stopped::TooLarge) } else { Ok(()) }
     }
 

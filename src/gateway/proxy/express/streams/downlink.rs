@@ -12,6 +12,7 @@ use tokio::net::tcp::ReadHalf;
 
 use super::kit::Date;
 use crate::base::{Fields, Now};
+use crate::gateway::integrate::InFlight;
 use crate::gateway::proxy::express::alarm::within;
 use crate::gateway::proxy::express::chunks::BadChunk;
 use crate::gateway::proxy::express::downstream::{Downlink, Heard};
@@ -38,6 +39,8 @@ pub(super) struct StreamDownlink<'s> {
     patience: Duration,
     moved: u64,
     has_read_after: bool,
+    /// Dropped before the last of the body is sent.
+    in_flight: Option<InFlight>,
 }
 
 impl<'s> StreamDownlink<'s> {
@@ -57,6 +60,7 @@ impl<'s> StreamDownlink<'s> {
             patience,
             moved: 0,
             has_read_after: false,
+            in_flight: None,
         }
     }
 
@@ -235,6 +239,10 @@ impl Downlink for StreamDownlink<'_> {
         (self.rest, self.patience) = (heard.head.rest.clone(), heard.patience);
     }
 
+    fn hold(&mut self, in_flight: Option<InFlight>) {
+        self.in_flight = in_flight;
+    }
+
     fn begin(&mut self, first: &[u8]) -> Result<usize, Stopped> {
         if self.rest == Rest::Done {
             return self.send_head(true).map(|()| 0);
@@ -242,6 +250,7 @@ impl Downlink for StreamDownlink<'_> {
         self.send_head(false)?;
         let (data, taken) = self.data_of(first)?;
         let is_end = self.rest == Rest::Done;
+        self.in_flight.take_if(|_| is_end);
         if is_end || !data.is_empty() {
             self.leave(data, is_end)?;
         }
@@ -263,6 +272,7 @@ impl Downlink for StreamDownlink<'_> {
             }
             let (data, len) = self.data_of_buffer(buffer)?;
             self.has_read_after |= len < read;
+            self.in_flight.take_if(|_| self.rest == Rest::Done);
             self.send(data, self.rest == Rest::Done).await?;
         }
         Ok(())
