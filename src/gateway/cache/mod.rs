@@ -27,6 +27,7 @@ mod flights;
 mod follower;
 mod key;
 mod leader;
+mod origin;
 mod outcome;
 mod plan;
 mod refresh;
