@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::parameter::read_field_name;
-use super::read::{Table, Value};
+use super::read::Value;
 use super::route::check_parameter;
 use super::{Located, Span, name};
 
@@ -12,8 +12,14 @@ pub struct StageCache {
     pub span: Span,
     /// False unless written otherwise.
     pub enabled: bool,
-    /// 300 s unless written otherwise, at most 3600 s; 0 stores nothing.
+    /// 300 s unless written otherwise, at most 3600 s; 0 stores nothing. With `honor_origin` it is the longest that the
+    /// origin may ask for, by default and at most 366 days.
     pub ttl: Duration,
+    /// Store and reuse answers as they say themselves (RFC 9111). False unless written otherwise.
+    pub honor_origin: bool,
+    /// With `honor_origin`: the longest that an answer with a status of 400 and above is kept. 10 s unless written
+    /// otherwise, at most 3600 s.
+    pub error_ttl: Duration,
     /// In bytes, keys and heads included; 512 MiB unless written otherwise.
     pub size: u64,
     pub invalidation: Invalidation,
@@ -27,6 +33,8 @@ pub struct RouteCache {
     /// or has a `ttl`.
     pub enabled: Option<bool>,
     pub ttl: Option<Duration>,
+    /// `None`: as the stage says.
+    pub honor_origin: Option<bool>,
     /// `None`: not written, so the whole path and query in standard style, nothing but the route in aws style.
     pub key: Option<Vec<Located<KeyPart>>>,
 }
@@ -44,7 +52,8 @@ pub enum KeyPart {
 /// What `Cache-Control: max-age=0` of a client does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invalidation {
-    /// Only callers whose usage plan has `may_invalidate_cache` may refresh an entry. True unless written otherwise.
+    /// Only callers whose usage plan has `may_invalidate_cache` may refresh an entry. True unless written otherwise, but
+    /// for a stage with `honor_origin`: there what a client says counts as HTTP has it.
     pub require_authorization: bool,
     pub on_unauthorized: OnUnauthorized,
 }
@@ -64,16 +73,35 @@ pub enum OnUnauthorized {
 /// API Gateway's bound.
 const TTL_MAX: Duration = Duration::from_secs(3600);
 
+/// Of what an origin may ask for.
+const ORIGIN_TTL_MAX: Duration = Duration::from_secs(366 * 86400);
+
+const ERROR_TTL: Duration = Duration::from_secs(10);
+
+const KEYS: &[&str] = &["enabled", "ttl", "honor_origin", "error_ttl", "size", "invalidation"];
+
 impl StageCache {
+    /// What a route without a `ttl` of its own is bounded by, where its origin is honoured.
+    pub fn origin_ttl(&self) -> Duration {
+        if self.honor_origin { self.ttl } else { ORIGIN_TTL_MAX }
+    }
+
     pub(super) fn read(value: Value<'_>) -> Option<StageCache> {
-        let table = value.table("a stage's cache", &["enabled", "ttl", "size", "invalidation", "honor_origin"])?;
-        refuse_honor_origin(table);
+        let table = value.table("a stage's cache", KEYS)?;
+        let honor_origin = table.or("honor_origin", false, Value::bool);
+        let (ttl, ttl_max) = match honor_origin {
+            true => (ORIGIN_TTL_MAX, ORIGIN_TTL_MAX),
+            false => (Duration::from_secs(300), TTL_MAX),
+        };
+        let invalidation = Invalidation { require_authorization: !honor_origin, ..Invalidation::default() };
         Some(StageCache {
             span: table.span(),
             enabled: table.or("enabled", false, Value::bool),
-            ttl: table.or("ttl", Duration::from_secs(300), read_ttl),
+            ttl: table.or("ttl", ttl, |value| value.duration(Duration::ZERO..=ttl_max)),
+            honor_origin,
+            error_ttl: table.or("error_ttl", ERROR_TTL, |value| value.duration(Duration::ZERO..=TTL_MAX)),
             size: table.or("size", 512 << 20, |value| value.size(1 << 10..=1 << 40)),
-            invalidation: table.or("invalidation", Invalidation::default(), Invalidation::read),
+            invalidation: table.or("invalidation", invalidation, Invalidation::read),
         })
     }
 }
@@ -81,23 +109,17 @@ impl StageCache {
 impl RouteCache {
     pub(super) fn read(value: Value<'_>, path_parameters: Option<&[&str]>) -> Option<RouteCache> {
         let table = value.table("a route's cache", &["enabled", "ttl", "key", "honor_origin"])?;
-        refuse_honor_origin(table);
+        let honor_origin = table.optional("honor_origin", Value::bool);
+        let ttl_max = if honor_origin == Some(true) { ORIGIN_TTL_MAX } else { TTL_MAX };
         Some(RouteCache {
             span: table.span(),
             enabled: table.optional("enabled", Value::bool),
-            ttl: table.optional("ttl", read_ttl),
+            ttl: table.optional("ttl", |value| value.duration(Duration::ZERO..=ttl_max)),
+            honor_origin,
             key: table
                 .optional("key", |value| value.list(|part| part.located(|part| KeyPart::read(part, path_parameters)))),
         })
     }
-}
-
-fn refuse_honor_origin(table: Table<'_>) {
-    table.refuse_unserved("honor_origin", "remove it: `ttl` says how long an answer is kept");
-}
-
-fn read_ttl(value: Value<'_>) -> Option<Duration> {
-    value.duration(Duration::ZERO..=TTL_MAX)
 }
 
 impl KeyPart {

@@ -207,6 +207,8 @@ fn describe_stage_cache(cache: &StageCache) -> Value {
     json!({
         "enabled": cache.enabled,
         "ttl": write_duration(cache.ttl),
+        "honor_origin": cache.honor_origin,
+        "error_ttl": write_duration(cache.error_ttl),
         "size": write_size(cache.size),
         "invalidation": {
             "require_authorization": cache.invalidation.require_authorization,
@@ -220,6 +222,7 @@ fn describe_route_cache(cache: &RouteCache) -> Value {
     json!({
         "enabled": cache.enabled,
         "ttl": cache.ttl.map(write_duration),
+        "honor_origin": cache.honor_origin,
         "key": cache.key.as_ref().map(parts),
     })
 }
