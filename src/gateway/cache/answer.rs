@@ -1,12 +1,15 @@
+use std::time::{Duration, UNIX_EPOCH};
+
 use bytes::BytesMut;
 use http::StatusCode;
 use http::header::{
-    AGE, CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, TE, TRAILER,
+    AGE, CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, DATE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
 
 use super::BODY_BYTES_MAX;
-use crate::base::Fields;
+use super::origin::{self, Variant};
+use crate::base::{Fields, Now};
 
 /// The head of an answer that may be shared: what of it is everyone's.
 #[derive(Debug)]
@@ -17,14 +20,20 @@ pub struct AnswerHead {
     pub fields: Box<[(HeaderName, HeaderValue)]>,
     /// The body's length in bytes, where it was known before the body.
     pub content_length: Option<u64>,
+    /// Which requests it is for, where that is not said by their key alone.
+    pub(super) variant: Option<Box<Variant>>,
 }
 
 /// Whether an answer with this head may be shared at all.
 pub(super) fn is_shareable(status: StatusCode, fields: &HeaderMap) -> bool {
     let is_stored_status = matches!(status.as_u16(), 200 | 203 | 204 | 300 | 301 | 308 | 404 | 410);
-    let is_small_enough = content_length(status, fields).is_none_or(|length| length <= BODY_BYTES_MAX as u64);
     let is_for_everyone = !fields.contains_key(SET_COOKIE) && !fields.contains_key(CONTENT_RANGE);
-    is_stored_status && is_small_enough && is_for_everyone
+    is_stored_status && is_small_enough(status, fields) && is_for_everyone
+}
+
+/// Whether the head announces no more than is stored.
+pub(super) fn is_small_enough(status: StatusCode, fields: &HeaderMap) -> bool {
+    content_length(status, fields).is_none_or(|length| length <= BODY_BYTES_MAX as u64)
 }
 
 /// The length that the head announces. One that cannot be read is none.
@@ -39,7 +48,40 @@ impl AnswerHead {
     /// Copies the fields that may be kept. The values share one buffer of exactly their size, so that an entry
     /// does not hold on to the buffer that the connection was read into.
     pub(super) fn keep(status: StatusCode, all: &HeaderMap) -> AnswerHead {
-        let kept = || all.iter().filter(|(name, _)| !is_of_one_answer(name) && !is_named_in_connection(all, name));
+        AnswerHead::keep_all_but(status, all, |_| false)
+    }
+
+    /// The same of an origin that is honoured: without the fields that it wants not to be stored and the tags, which
+    /// are for us, and with a date (RFC 9110 section 6.6.1).
+    pub(super) fn keep_of_origin(
+        status: StatusCode,
+        all: &HeaderMap,
+        withheld: &[String],
+        variant: Option<Box<Variant>>,
+        now: Now,
+    ) -> AnswerHead {
+        let is_left_out =
+            |name: &HeaderName| origin::is_tags(name) || withheld.iter().any(|other| other == name.as_str());
+        let mut head = AnswerHead::keep_all_but(status, all, is_left_out);
+        head.variant = variant;
+        if !all.contains_key(DATE) {
+            let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(now.unix_ms));
+            let date = HeaderValue::from_str(&date).ok().map(|date| (DATE, date));
+            head.fields = head.fields.into_iter().chain(date).collect();
+        }
+        head
+    }
+
+    /// Whether the request with these fields may have it, whose key is the same.
+    pub fn suits(&self, fields: &Fields<'_>) -> bool {
+        self.variant.as_ref().is_none_or(|variant| variant.suits(fields))
+    }
+
+    fn keep_all_but(status: StatusCode, all: &HeaderMap, is_left_out: impl Fn(&HeaderName) -> bool) -> AnswerHead {
+        let stays = |name: &HeaderName| {
+            !is_of_one_answer(name) && !is_named_in_connection(all, name) && !is_left_out(name)
+        };
+        let kept = || all.iter().filter(|(name, _)| stays(name));
         let mut buffer = BytesMut::with_capacity(kept().map(|(_, value)| value.len()).sum());
         let own = |value: &HeaderValue| {
             buffer.extend_from_slice(value.as_bytes());
@@ -47,7 +89,7 @@ impl AnswerHead {
         };
         let (names, values) = (kept().map(|(name, _)| name.clone()), kept().map(|(_, value)| value));
         let fields = names.zip(values.map(own)).filter_map(|(name, value)| Some((name, value?))).collect();
-        AnswerHead { status, fields, content_length: content_length(status, all) }
+        AnswerHead { status, fields, content_length: content_length(status, all), variant: None }
     }
 
     /// The bytes that this head takes in a store, roughly.

@@ -61,10 +61,10 @@ impl Entries {
         drop(gone);
     }
 
-    /// Removes the entry of `key` if `is_meant` says so. Whether there was one.
-    pub(super) fn remove(&self, key: &[u8], is_meant: impl Fn(&Arc<Entry>) -> bool) -> bool {
+    /// Removes the entry of `key`. Whether there was one.
+    pub(super) fn remove(&self, key: &[u8]) -> bool {
         let hash = self.hash(key);
-        let gone = write(self.shard(hash)).remove(hash, key, is_meant);
+        let gone = write(self.shard(hash)).remove(hash, key);
         gone.is_some()
     }
 

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::{AnswerHead, BODY_BYTES_MAX};
+use super::{AnswerHead, BODY_BYTES_MAX, Entry};
 
 /// What a reader of a fetch gets next: `Head`, then `Chunk`s, then `End`, unless another word comes between.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub enum Step {
     Chunk(Bytes),
     /// The body is complete.
     End,
+    /// Instead of all that: what was stored before, confirmed by the back end or standing in for it.
+    Stored(Arc<Entry>),
     /// Nothing more comes from here. A follower fetches for itself; for the leader's own reader the rest of the
     /// body is in the leader's hands.
     Alone,
@@ -32,6 +34,9 @@ pub(super) struct Flight {
 struct Progress {
     phase: Phase,
     head: Option<Arc<AnswerHead>>,
+    /// For nobody but the leader's own reader.
+    is_personal: bool,
+    entry: Option<Arc<Entry>>,
     chunks: Vec<Bytes>,
     bytes: usize,
 }
@@ -61,11 +66,12 @@ pub(super) struct Position {
 const CHUNKS_MAX: usize = 8192;
 
 impl Flight {
-    pub(super) fn begin(&self, head: Arc<AnswerHead>) {
+    pub(super) fn begin(&self, head: Arc<AnswerHead>, is_personal: bool) {
         let phase = if head.content_length.is_some() { Phase::Open } else { Phase::Held };
         {
             let mut progress = self.lock();
             progress.head = Some(head);
+            progress.is_personal = is_personal;
             progress.phase = phase;
         }
         self.changed.notify_waiters();
@@ -89,6 +95,16 @@ impl Flight {
     /// The last change: `Complete`, `Unshared` or `Failed`.
     pub(super) fn end(&self, phase: Phase) {
         self.lock().phase = phase;
+        self.changed.notify_waiters();
+    }
+
+    /// Ends with what was stored before.
+    pub(super) fn end_with(&self, entry: Arc<Entry>) {
+        {
+            let mut progress = self.lock();
+            progress.entry = Some(entry);
+            progress.phase = Phase::Complete;
+        }
         self.changed.notify_waiters();
     }
 
@@ -120,6 +136,12 @@ impl Flight {
 
 impl Progress {
     fn step(&self, position: &mut Position, is_own: bool) -> Option<Step> {
+        if self.is_personal && !is_own {
+            return Some(Step::Alone);
+        }
+        if let Some(entry) = &self.entry {
+            return Some(Step::Stored(Arc::clone(entry)));
+        }
         let may_read = is_own || position.has_head || matches!(self.phase, Phase::Open | Phase::Complete);
         may_read.then(|| self.read(position)).flatten().or_else(|| self.verdict(*position, is_own))
     }

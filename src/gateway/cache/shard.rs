@@ -125,15 +125,9 @@ impl Shard {
         gone
     }
 
-    /// Removes the entry of `key` if `is_meant` says so.
-    pub(super) fn remove(
-        &mut self,
-        hash: u64,
-        key: &[u8],
-        is_meant: impl Fn(&Arc<Entry>) -> bool,
-    ) -> Option<Arc<Entry>> {
+    /// Removes the entry of `key`.
+    pub(super) fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Arc<Entry>> {
         let at = self.at(hash, key)?;
-        self.slot(at).entry.as_ref().filter(|entry| is_meant(entry))?;
         self.remove_at(at)
     }
 

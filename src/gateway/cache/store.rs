@@ -104,7 +104,7 @@ impl Store {
     /// Forgets one entry. False if there was none.
     pub fn flush_key(&self, key: &Key) -> bool {
         self.flights.forget(key.as_bytes());
-        self.entries.remove(key.as_bytes(), |_| true)
+        self.entries.remove(key.as_bytes())
     }
 
     pub(super) fn generation(&self) -> u32 {
@@ -182,11 +182,6 @@ impl Store {
     }
 
     pub(super) fn remove(&self, key: &[u8]) {
-        self.entries.remove(key, |_| true);
-    }
-
-    /// Removes `entry` if it is still what is stored under its key.
-    pub(super) fn take_back(&self, entry: &Arc<Entry>) {
-        self.entries.remove(entry.key(), |stored| Arc::ptr_eq(stored, entry));
+        self.entries.remove(key);
     }
 }

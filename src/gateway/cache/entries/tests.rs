@@ -74,7 +74,7 @@ fn churn(entries: &Entries, size: u64, body_len_max: usize, thread: usize) {
             None => entries.insert(&entry(&key, number * 7919 % body_len_max, now), now),
         }
         if number % 100 == thread {
-            entries.remove(key.as_bytes(), |_| true);
+            entries.remove(key.as_bytes());
         }
         assert!(entries.bytes() <= size);
     }

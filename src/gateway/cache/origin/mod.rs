@@ -27,11 +27,11 @@ mod vary;
 
 pub use directives::Directives;
 pub use freshness::Freshness;
-pub use invalidation::{is_unsafe, located};
+pub use invalidation::{is_unsafe, located, target_of};
 pub use range::{Part, part};
 pub use reuse::{Use, Wishes, judge};
 pub use stale::Grace;
 pub use storing::{Asker, Keep, Terms, terms};
-pub use tags::tags;
+pub use tags::{is_tags, tags};
 pub use validation::{Validators, is_not_modified, renewed};
-pub use vary::{Variance, Vary};
+pub use vary::{Variance, Variant, Vary};

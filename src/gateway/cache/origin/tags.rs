@@ -1,4 +1,4 @@
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::base::Fields;
 
@@ -17,9 +17,14 @@ pub fn tags(fields: &HeaderMap) -> Vec<&[u8]> {
     tags
 }
 
+/// Whether a field has tags: they are for caches such as this one, and clients do not see them.
+pub fn is_tags(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "cache-tag" | "surrogate-key")
+}
+
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderValue;
 
     use super::*;
 

@@ -17,6 +17,13 @@ pub enum Variance {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Vary(Box<[Box<str>]>);
 
+/// One variant of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variant {
+    pub vary: Vary,
+    values: Box<[u8]>,
+}
+
 /// An answer that depends on more fields than this is as good as one that depends on everything.
 const NAMES_MAX: usize = 16;
 
@@ -58,13 +65,42 @@ impl Vary {
         self.0.iter().map(|name| name.len() + size_of::<Box<str>>()).sum()
     }
 
-    /// Hands over what tells the variant of a request: per field its name, then its normalised value if it has one.
-    pub fn for_each(&self, fields: &Fields<'_>, mut each: impl FnMut(&str, Option<&[u8]>)) {
+    /// The variant that a request with these fields gets.
+    pub fn variant(&self, fields: &Fields<'_>) -> Variant {
+        let mut values = Vec::new();
+        self.push_values(fields, |bytes| values.extend_from_slice(bytes));
+        Variant { vary: self.clone(), values: values.into() }
+    }
+
+    /// Hands over the bytes that tell the variant of a request apart from any other.
+    pub fn push_values(&self, fields: &Fields<'_>, mut push: impl FnMut(&[u8])) {
+        self.for_each(fields, |name, value| {
+            let len = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX - 1) + 1;
+            push(&len(name.as_bytes()).to_le_bytes());
+            push(name.as_bytes());
+            push(&value.map_or(0, len).to_le_bytes());
+            push(value.unwrap_or_default());
+        });
+    }
+
+    /// Per field its name, then its normalised value if the request has it.
+    fn for_each(&self, fields: &Fields<'_>, mut each: impl FnMut(&str, Option<&[u8]>)) {
         for name in &self.0 {
             let mut value = SmallVec::<[u8; 128]>::new();
             let is_there = normalise(name, fields, &mut value);
             each(name, is_there.then_some(&value));
         }
+    }
+}
+
+impl Variant {
+    /// Whether a request with these fields gets it.
+    pub fn suits(&self, fields: &Fields<'_>) -> bool {
+        self.vary.variant(fields).values == self.values
+    }
+
+    pub fn values(&self) -> &[u8] {
+        &self.values
     }
 }
 

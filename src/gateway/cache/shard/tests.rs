@@ -98,7 +98,7 @@ proptest! {
                     }
                 }
                 Step::Remove(key) => {
-                    shard.remove(hash(key), &[key], |_| true);
+                    shard.remove(hash(key), &[key]);
                     prop_assert!(shard.find(hash(key), &[key], now).is_none());
                 }
                 Step::Pass(by) => seconds += by,
@@ -111,7 +111,7 @@ proptest! {
             shard.check();
         }
         for key in last.keys() {
-            shard.remove(hash(*key), &[*key], |_| true);
+            shard.remove(hash(*key), &[*key]);
         }
         prop_assert!(shard.bytes() == 0 && shard.len() == 0);
         prop_assert!(shard.first.oldest().is_none() && shard.main.oldest().is_none());
