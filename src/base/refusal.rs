@@ -113,6 +113,9 @@ refusals! {
     /// The back end did not answer in the integration's `timeout`.
     BackEndTimeout = "back_end_timeout", 504, "Back end timed out", BackEnd,
         aws 504 "InternalServerErrorException" r#"{"message": "Endpoint request timed out"}"#;
+    /// The request says `only-if-cached`, and nothing is stored that answers it.
+    NotCached = "not_cached", 504, "Not cached", Client,
+        aws 504 "GatewayTimeoutException" r#"{"message":"Not cached"}"#;
 }
 
 impl Refusal {

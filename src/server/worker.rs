@@ -67,8 +67,9 @@ pub(super) fn join_all(workers: Vec<Worker>) -> oneshot::Receiver<()> {
 }
 
 async fn serve(live: Arc<Live>, listeners: Vec<Arc<Listener>>, shutdown: ShutdownWatch) {
-    let full = proxy::lane(Arc::clone(&live));
-    let express = Express::new(Arc::clone(&live), Arc::clone(&full));
+    let (full, fetches) = proxy::lane(Arc::clone(&live));
+    let express = Express::new(Arc::clone(&live), Arc::clone(&full), Arc::clone(&fetches));
+    let fetching = tokio::spawn(async move { fetches.run().await });
     let lanes = Arc::new(Lanes { express, full });
     let tending = tokio::spawn(tend(Arc::clone(&lanes)));
     let loops: Vec<_> = listeners
@@ -83,6 +84,7 @@ async fn serve(live: Arc<Live>, listeners: Vec<Arc<Listener>>, shutdown: Shutdow
     lanes.full.http_cleanup().await;
     live.connections().closed_all().await;
     tending.abort();
+    fetching.abort();
 }
 
 async fn tend(lanes: Arc<Lanes>) {

@@ -64,6 +64,10 @@ pub enum CacheOutcome {
     None,
     /// Answered from the cache.
     Hit,
+    /// Answered from the cache with what is stale.
+    Stale,
+    /// Answered from the cache after the back end had confirmed it.
+    Validated,
     /// Answered by a fetch that another request had begun.
     Collapsed,
     /// Fetched: there was no entry.
@@ -82,6 +86,8 @@ impl CacheOutcome {
         match self {
             CacheOutcome::None => None,
             CacheOutcome::Hit => Some("hit"),
+            CacheOutcome::Stale => Some("stale"),
+            CacheOutcome::Validated => Some("validated"),
             CacheOutcome::Collapsed => Some("collapsed"),
             CacheOutcome::Miss => Some("miss"),
             CacheOutcome::Expired => Some("expired"),

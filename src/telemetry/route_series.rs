@@ -110,10 +110,10 @@ impl MethodSeries {
     /// API Gateway's `CacheHitCount` and `CacheMissCount`: answers that the cache gave, and that it had to fetch.
     fn count_cache(&self, families: &RouteFamilies, labels: &[&str; 5], outcome: CacheOutcome) {
         match outcome {
-            CacheOutcome::Hit | CacheOutcome::Collapsed => {
+            CacheOutcome::Hit | CacheOutcome::Stale | CacheOutcome::Collapsed => {
                 self.cache_hits.get_or_init(|| families.cache_hits.child(labels)).inc();
             }
-            CacheOutcome::Miss | CacheOutcome::Expired | CacheOutcome::Refreshed => {
+            CacheOutcome::Miss | CacheOutcome::Expired | CacheOutcome::Refreshed | CacheOutcome::Validated => {
                 self.cache_misses.get_or_init(|| families.cache_misses.child(labels)).inc();
             }
             CacheOutcome::None | CacheOutcome::Bypass => {}

@@ -20,6 +20,7 @@ pub struct AnswerHead {
     pub fields: Box<[(HeaderName, HeaderValue)]>,
     /// The body's length in bytes, where it was known before the body.
     pub content_length: Option<u64>,
+    is_dated: bool,
     /// Which requests it is for, where that is not said by their key alone.
     pub(super) variant: Option<Box<Variant>>,
 }
@@ -63,13 +64,18 @@ impl AnswerHead {
         let is_left_out =
             |name: &HeaderName| origin::is_tags(name) || withheld.iter().any(|other| other == name.as_str());
         let mut head = AnswerHead::keep_all_but(status, all, is_left_out);
-        head.variant = variant;
+        (head.variant, head.is_dated) = (variant, true);
         if !all.contains_key(DATE) {
             let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(now.unix_ms));
             let date = HeaderValue::from_str(&date).ok().map(|date| (DATE, date));
             head.fields = head.fields.into_iter().chain(date).collect();
         }
         head
+    }
+
+    /// Whether its `Date` goes out as its origin wrote it.
+    pub fn is_dated(&self) -> bool {
+        self.is_dated
     }
 
     /// Whether the request with these fields may have it, whose key is the same.
@@ -89,7 +95,7 @@ impl AnswerHead {
         };
         let (names, values) = (kept().map(|(name, _)| name.clone()), kept().map(|(_, value)| value));
         let fields = names.zip(values.map(own)).filter_map(|(name, value)| Some((name, value?))).collect();
-        AnswerHead { status, fields, content_length: content_length(status, all), variant: None }
+        AnswerHead { status, fields, content_length: content_length(status, all), is_dated: false, variant: None }
     }
 
     /// The bytes that this head takes in a store, roughly.

@@ -28,7 +28,7 @@ const SHARD_BYTES_MIN: u64 = 8 * BODY_BYTES_MAX as u64;
 const SWEEP_SLOTS: usize = 256;
 
 /// After so many sweeps every entry has been looked at.
-const SWEEPS_OF_ALL: usize = 8;
+pub(super) const SWEEPS_OF_ALL: usize = 8;
 
 impl Entries {
     pub(super) fn new(size_bytes: u64) -> Entries {
@@ -48,7 +48,7 @@ impl Entries {
         self.shards.iter().map(|shard| read(shard).len()).sum()
     }
 
-    /// The entry of `key` if it is fresh.
+    /// The entry of `key` if it is still kept.
     pub(super) fn find(&self, key: &[u8], now: Now) -> Option<Arc<Entry>> {
         let hash = self.hash(key);
         read(self.shard(hash)).find(hash, key, now).cloned()
@@ -77,14 +77,14 @@ impl Entries {
         }
     }
 
-    /// Removes expired entries of an eighth of the slots, after those that were looked at before.
-    pub(super) fn sweep(&self, now: Now) {
+    /// Removes entries that have expired or are `over` from an eighth of the slots, after those that were looked at before.
+    pub(super) fn sweep(&self, now: Now, over: impl Fn(&Entry) -> bool) {
         for shard in &self.shards {
             let slots = read(shard).slots();
             for _ in 0..slots.div_ceil(SWEEPS_OF_ALL).div_ceil(SWEEP_SLOTS) {
-                let expired = read(shard).expired(SWEEP_SLOTS, now);
+                let expired = read(shard).expired(SWEEP_SLOTS, now, &over);
                 if !expired.is_empty() {
-                    let gone = write(shard).remove_expired(&expired, now);
+                    let gone = write(shard).remove_expired(&expired, now, &over);
                     drop(gone);
                 }
             }

@@ -98,11 +98,12 @@ impl Flight {
         self.changed.notify_waiters();
     }
 
-    /// Ends with what was stored before.
-    pub(super) fn end_with(&self, entry: Arc<Entry>) {
+    /// Ends with what was stored before; `is_personal`: for the leader's own reader alone.
+    pub(super) fn end_with(&self, entry: Arc<Entry>, is_personal: bool) {
         {
             let mut progress = self.lock();
             progress.entry = Some(entry);
+            progress.is_personal = is_personal;
             progress.phase = Phase::Complete;
         }
         self.changed.notify_waiters();

@@ -23,6 +23,12 @@ pub struct Follower {
 const RETRIES_MAX: u8 = 2;
 
 impl Follower {
+    /// For a request that has not followed anybody before.
+    pub(super) fn new(store: &Arc<Store>, key: Arc<[u8]>, flight: Arc<Flight>) -> Follower {
+        let (store, position) = (Arc::clone(store), Position::default());
+        Follower { store, key, flight, ttl: Duration::ZERO, position, is_own: false, retries: 0 }
+    }
+
     /// The next step, as soon as there is one. May be dropped and called again.
     pub async fn next(&mut self) -> Step {
         self.flight.next(&mut self.position, self.is_own).await

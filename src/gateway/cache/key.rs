@@ -1,7 +1,8 @@
 use ring::digest::{SHA256, digest};
 use smallvec::SmallVec;
 
-use crate::base::{Head, Variant};
+use super::origin::Vary;
+use crate::base::{Fields, Head, Variant};
 use crate::config::{ErrorStyle, KeyPart, RouteCache};
 
 /// The full key of an entry within its stage's store. Inline up to 256 bytes.
@@ -30,8 +31,22 @@ impl Key {
         self.push(value);
     }
 
+    /// The same key at the host, port and scheme that the back end sees, for an origin that is honoured.
+    pub(super) fn push_origin(&mut self, authority: &[u8], scheme: &str) {
+        self.push_value(scheme.as_bytes());
+        let start = self.0.len();
+        self.push_value(authority);
+        self.0[start + size_of::<u32>()..].make_ascii_lowercase();
+    }
+
+    /// The same key for one variant of its answers.
+    pub(super) fn push_variant(&mut self, vary: &Vary, fields: &Fields<'_>) {
+        self.push_end();
+        vary.push_values(fields, |bytes| self.push(bytes));
+    }
+
     /// Ends a list of values. No value begins with 0, so an absent value differs from an empty one.
-    fn push_end(&mut self) {
+    pub(super) fn push_end(&mut self) {
         self.push_number(0);
     }
 
@@ -235,7 +250,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::base::{Fields, Scheme};
+    use crate::base::Scheme;
     use crate::config::{Located, Span};
 
     type List<'a> = &'a [(&'a str, &'a [u8])];

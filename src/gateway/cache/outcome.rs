@@ -5,6 +5,11 @@ use crate::base::push_number;
 pub enum Outcome {
     /// Answered from the store, for `remaining_s` more seconds.
     Hit { remaining_s: u64 },
+    /// Answered from the store with what has been stale for `for_s` seconds: because the client or the origin puts up
+    /// with it, or because the back end fails.
+    Stale { for_s: u64, is_for_error: bool },
+    /// Answered from the store, which the back end has confirmed.
+    Validated,
     /// Answered from another request's fetch.
     Collapsed,
     /// Fetched, because nothing fresh was stored. `is_stored`: the answer is being stored for others.
@@ -20,6 +25,8 @@ impl Outcome {
     pub fn as_str(self) -> &'static str {
         match self {
             Outcome::Hit { .. } => "hit",
+            Outcome::Stale { .. } => "stale",
+            Outcome::Validated => "validated",
             Outcome::Collapsed => "collapsed",
             Outcome::Miss { .. } => "miss",
             Outcome::Refreshed { .. } => "refreshed",
@@ -31,6 +38,9 @@ impl Outcome {
     pub fn push_cache_status(self, out: &mut Vec<u8>) {
         let text: &[u8] = match self {
             Outcome::Hit { .. } => b"tollgate; hit; ttl=",
+            Outcome::Stale { is_for_error: false, .. } => b"tollgate; hit; ttl=-",
+            Outcome::Stale { is_for_error: true, .. } => b"tollgate; fwd=stale; detail=stale-if-error; ttl=-",
+            Outcome::Validated => b"tollgate; fwd=stale; fwd-status=304; stored",
             Outcome::Collapsed => b"tollgate; fwd=miss; collapsed",
             Outcome::Miss { is_stored: true } => b"tollgate; fwd=miss; stored",
             Outcome::Miss { is_stored: false } => b"tollgate; fwd=miss",
@@ -39,8 +49,8 @@ impl Outcome {
             Outcome::Bypass => b"tollgate; fwd=bypass",
         };
         out.extend_from_slice(text);
-        if let Outcome::Hit { remaining_s } = self {
-            push_number(out, remaining_s);
+        if let Outcome::Hit { remaining_s: seconds } | Outcome::Stale { for_s: seconds, .. } = self {
+            push_number(out, seconds);
         }
     }
 }
@@ -60,6 +70,9 @@ mod tests {
         check(Outcome::Hit { remaining_s: 0 }, "tollgate; hit; ttl=0");
         check(Outcome::Hit { remaining_s: 300 }, "tollgate; hit; ttl=300");
         check(Outcome::Hit { remaining_s: u64::MAX }, "tollgate; hit; ttl=18446744073709551615");
+        check(Outcome::Stale { for_s: 7, is_for_error: false }, "tollgate; hit; ttl=-7");
+        check(Outcome::Stale { for_s: 7, is_for_error: true }, "tollgate; fwd=stale; detail=stale-if-error; ttl=-7");
+        check(Outcome::Validated, "tollgate; fwd=stale; fwd-status=304; stored");
         check(Outcome::Collapsed, "tollgate; fwd=miss; collapsed");
         check(Outcome::Miss { is_stored: true }, "tollgate; fwd=miss; stored");
         check(Outcome::Refreshed { is_stored: false }, "tollgate; fwd=request");

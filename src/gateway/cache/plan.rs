@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::key::Shape;
+use super::origin::Keep;
 use super::refresh::{Refresh, asks_for_refresh, refresh};
 use super::{Key, Lookup, Outcome, Store};
 use crate::base::{Answer, Fields, Head, Now, Variant, is_token};
@@ -17,6 +18,8 @@ pub struct Plan {
     shape: Shape,
     ttl: Duration,
     invalidation: Invalidation,
+    /// Within these bounds the origin says what is stored and for how long. `None`: the ttl says it.
+    keep: Option<Keep>,
     /// Of [`WITHHELD`], by bit.
     withheld: u8,
     /// Of [`CREDENTIALS`], by bit.
@@ -42,13 +45,17 @@ pub struct Inputs<'a> {
 /// How a request may use the cache.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask {
-    refresh: Refresh,
-    is_head: bool,
+    pub(super) refresh: Refresh,
+    pub(super) is_head: bool,
+    pub(super) is_conditional: bool,
 }
 
 /// Fields that change which part, form or encoding of an answer comes back.
 const WITHHELD: [&str; 7] =
     ["accept-encoding", "if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "range"];
+
+/// Bit of [`WITHHELD`]: an origin that is honoured tells its encodings apart by `Vary`.
+const ACCEPT_ENCODING: u8 = 1 << 0;
 
 /// Fields that make an answer one caller's own.
 const CREDENTIALS: [&str; 2] = ["authorization", "cookie"];
@@ -101,13 +108,18 @@ impl Plan {
         let stage = inputs.stage.filter(|stage| stage.enabled)?;
         let cache = inputs.route.cache.as_ref();
         let method = cached_method(inputs.route)?;
-        let ttl = cache.and_then(|cache| cache.ttl).unwrap_or(stage.ttl);
+        let honors_origin = cache.and_then(|cache| cache.honor_origin).unwrap_or(stage.honor_origin) && method == "GET";
+        let stage_ttl = if honors_origin { stage.origin_ttl() } else { stage.ttl };
+        let ttl = cache.and_then(|cache| cache.ttl).unwrap_or(stage_ttl);
         if ttl.is_zero() {
             return None;
         }
+        let keep = honors_origin.then_some(Keep { ttl, error_ttl: stage.error_ttl });
         let route = route_name(inputs.route);
         let Inputs { parameter_names, style, deployment, variant, .. } = inputs;
-        let shape = Shape::compile(&route, cache, style, parameter_names, deployment, variant);
+        // To an origin that says itself on what its answers depend, every target is its own.
+        let keyed_style = if honors_origin { ErrorStyle::Standard } else { style };
+        let shape = Shape::compile(&route, cache, keyed_style, parameter_names, deployment, variant);
         let bypassing = match style {
             ErrorStyle::Standard => undeclared(&CREDENTIALS, &shape),
             ErrorStyle::Aws => 0,
@@ -116,7 +128,8 @@ impl Plan {
             route_generation: inputs.store.route_generation(&route),
             store: Arc::clone(inputs.store),
             method: method.into(),
-            withheld: undeclared(&WITHHELD, &shape),
+            withheld: undeclared(&WITHHELD, &shape) & if honors_origin { !ACCEPT_ENCODING } else { u8::MAX },
+            keep,
             bypassing,
             shape,
             ttl,
@@ -136,7 +149,7 @@ impl Plan {
             return Ok(None);
         }
         let refresh = refresh(self.invalidation, told.asks_for_refresh, may_invalidate)?;
-        Ok(Some(Ask { refresh, is_head }))
+        Ok(Some(Ask { refresh, is_head, is_conditional: false }))
     }
 
     /// The key of a request. `parameter(i)` is the value of the path's parameter number `i`, as it stands in the
@@ -165,6 +178,19 @@ impl Plan {
         WITHHELD.into_iter().enumerate().filter(move |(bit, _)| mask & (1 << bit) != 0).map(|(_, name)| name)
     }
 
+    /// Whether the origin says what is stored: then [`Plan::consult`] is asked.
+    pub fn honors_origin(&self) -> bool {
+        self.keep.is_some()
+    }
+
+    pub(super) fn keep(&self) -> Keep {
+        self.keep.unwrap_or(Keep { ttl: self.ttl, error_ttl: Duration::ZERO })
+    }
+
+    pub(super) fn invalidation(&self) -> Invalidation {
+        self.invalidation
+    }
+
     pub fn store(&self) -> &Arc<Store> {
         &self.store
     }
@@ -177,6 +203,9 @@ impl Plan {
     /// Says for people whether a request may use the cache, and what its key is made of.
     pub fn explain<'p>(&self, head: &Head<'_>, parameter: impl Fn(usize) -> Option<&'p str>) -> String {
         let ttl = crate::base::units::write_duration(self.ttl);
+        if self.honors_origin() {
+            return format!("as the origin says, for {ttl} at most, by {}", self.shape.explain(head, parameter));
+        }
         match self.ask(head, true) {
             Ok(Some(_)) => format!("for {ttl}, by {}", self.shape.explain(head, parameter)),
             Ok(None) => "bypassed: another method, a body, or credentials that are not in the key".to_owned(),
@@ -211,6 +240,11 @@ impl Told {
 }
 
 impl Ask {
+    /// Whether the request may be answered with less than a whole stored answer.
+    pub fn is_conditional(&self) -> bool {
+        self.is_conditional
+    }
+
     /// Whether the answer says, by [`super::UNAUTHORIZED_WARNING`], that a wish for a refresh was ignored.
     pub fn is_warned(&self) -> bool {
         self.refresh == Refresh::Refused

@@ -182,6 +182,11 @@ impl Log {
 }
 
 impl Labels {
+    /// Whether a soft purge has made the entry stale.
+    pub(super) fn is_stale(&self) -> bool {
+        self.is_stale.load(Ordering::Relaxed)
+    }
+
     /// The bytes that they take.
     pub(super) fn weight(&self) -> usize {
         size_of::<Labels>() + self.target.len() + self.hashes.len() * size_of::<u64>()

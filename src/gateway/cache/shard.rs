@@ -37,7 +37,7 @@ pub(super) struct Shard {
 struct Slot {
     hash: u64,
     entry: Option<Arc<Entry>>,
-    fresh_until_ns: u64,
+    kept_until_ns: u64,
     weight: u32,
     links: Links,
     is_main: bool,
@@ -88,10 +88,10 @@ impl Shard {
         self.slots.len()
     }
 
-    /// The entry of `key` if it is fresh.
+    /// The entry of `key` if it is still kept.
     pub(super) fn find(&self, hash: u64, key: &[u8], now: Now) -> Option<&Arc<Entry>> {
         let slot = self.slot(self.at(hash, key)?);
-        if slot.fresh_until_ns <= now.mono_ns {
+        if slot.kept_until_ns <= now.mono_ns {
             return None;
         }
         slot.visit();
@@ -114,7 +114,7 @@ impl Shard {
             let slot = Slot {
                 hash,
                 entry: Some(Arc::clone(entry)),
-                fresh_until_ns: entry.fresh_until_ns(),
+                kept_until_ns: entry.kept_until_ns(),
                 weight,
                 links: Links::default(),
                 is_main,
@@ -131,21 +131,22 @@ impl Shard {
         self.remove_at(at)
     }
 
-    /// The slots of expired entries among the next `count`, after those that the last call looked at.
-    pub(super) fn expired(&self, count: usize, now: Now) -> SmallVec<[u32; 16]> {
+    /// The slots of entries that have expired, or are `over`, among the next `count`, after those that the last call
+    /// looked at.
+    pub(super) fn expired(&self, count: usize, now: Now, over: impl Fn(&Entry) -> bool) -> SmallVec<[u32; 16]> {
         let begin = self.swept.load(Ordering::Relaxed);
         let begin = if begin < self.slots.len() { begin } else { 0 };
         let slots = self.slots.iter().enumerate().skip(begin).take(count);
-        let found = slots.filter(|(_, slot)| slot.is_expired(now)).map(|(at, _)| at as u32).collect();
+        let found = slots.filter(|(_, slot)| slot.is_expired(now) || slot.is(&over)).map(|(at, _)| at as u32).collect();
         self.swept.store(begin + count, Ordering::Relaxed);
         found
     }
 
-    /// Removes what is in these slots, if it is still expired.
-    pub(super) fn remove_expired(&mut self, slots: &[u32], now: Now) -> Gone {
+    /// Removes what is in these slots, if it still has expired or is `over`.
+    pub(super) fn remove_expired(&mut self, slots: &[u32], now: Now, over: impl Fn(&Entry) -> bool) -> Gone {
         let mut gone = Gone::new();
         for &at in slots {
-            if !self.slots.get(at as usize).is_some_and(|slot| slot.is_expired(now)) {
+            if !self.slots.get(at as usize).is_some_and(|slot| slot.is_expired(now) || slot.is(&over)) {
                 continue;
             }
             if self.slot(at).is_main {
@@ -190,7 +191,7 @@ impl Shard {
     }
 
     fn at(&self, hash: u64, key: &[u8]) -> Option<u32> {
-        self.index.find(hash, |&at| self.slot(at).is(hash, key)).copied()
+        self.index.find(hash, |&at| self.slot(at).has(hash, key)).copied()
     }
 
     fn add(&mut self, slot: Slot) {
@@ -250,12 +251,16 @@ impl Linked for Vec<Slot> {
 }
 
 impl Slot {
-    fn is(&self, hash: u64, key: &[u8]) -> bool {
+    fn has(&self, hash: u64, key: &[u8]) -> bool {
         self.hash == hash && self.entry.as_ref().is_some_and(|entry| entry.key() == key)
     }
 
+    fn is(&self, over: impl Fn(&Entry) -> bool) -> bool {
+        self.entry.as_ref().is_some_and(|entry| over(entry))
+    }
+
     fn is_expired(&self, now: Now) -> bool {
-        self.entry.is_some() && self.fresh_until_ns <= now.mono_ns
+        self.entry.is_some() && self.kept_until_ns <= now.mono_ns
     }
 
     /// Two at once may count as one: it is an estimate.

@@ -3,9 +3,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::entries::Entries;
-use super::flight::Position;
+use super::entries::{Entries, SWEEPS_OF_ALL};
 use super::flights::{Flights, Joined};
+use super::purge::{Left, Purge, Purges};
 use super::{Entry, Follower, Key, Leader};
 use crate::base::Now;
 
@@ -14,6 +14,9 @@ use crate::base::Now;
 pub struct Store {
     entries: Entries,
     pub(super) flights: Flights,
+    pub(super) purges: Purges,
+    /// The number of the last purge when the present round of sweeps began, and how many sweeps it had.
+    swept: Mutex<(u64, usize)>,
     size_bytes: u64,
     /// In every key: a flush of the stage moves it on.
     generation: AtomicU32,
@@ -37,6 +40,10 @@ pub enum CarryOver {
 #[derive(Debug)]
 pub enum Lookup {
     Hit(Arc<Entry>),
+    /// It is stale: serve it, and fetch a newer one for others without making this client wait.
+    HitAndRefresh(Arc<Entry>, Leader),
+    /// Nothing stored is good enough, and the client wants nothing else.
+    Unavailable,
     /// Fetch, and hand the answer on.
     Lead(Leader),
     /// Read another request's fetch.
@@ -62,6 +69,8 @@ impl Store {
         Store {
             entries: Entries::new(size_bytes),
             flights: Flights::default(),
+            purges: Purges::default(),
+            swept: Mutex::default(),
             size_bytes,
             generation: AtomicU32::new(0),
             route_generations: Mutex::default(),
@@ -79,10 +88,34 @@ impl Store {
         self.entries.len()
     }
 
-    /// Drops what has expired, within eight calls; the server calls it once a second.
+    /// Drops what has expired or was purged, within eight calls; the server calls it once a second.
     pub fn maintain(&self, now: Now) {
         self.flights.maintain(now);
-        self.entries.sweep(now);
+        let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, sweeps) = &mut *swept;
+        if *sweeps == 0 {
+            *since = self.purges.last();
+        }
+        self.entries.sweep(now, |entry| self.is_purged(entry));
+        *sweeps += 1;
+        // One round may begin in the middle of a shard, so that two are needed to have seen all.
+        if *sweeps == 2 * SWEEPS_OF_ALL {
+            self.purges.forget(*since, now);
+            *sweeps = 0;
+        }
+    }
+
+    /// Puts stored answers out of use, at once for whoever asks from now on. Applies to answers that are stored as their
+    /// origin says.
+    pub fn purge(&self, purge: &Purge, now: Now) {
+        if !self.purges.add(purge, now) {
+            self.flush_all();
+            self.purges.forget_all();
+        }
+    }
+
+    fn is_purged(&self, entry: &Entry) -> bool {
+        entry.origin.as_ref().is_some_and(|origin| self.purges.judge(&origin.labels) == Left::Nothing)
     }
 
     /// Forgets every entry of the stage. Fetches under way still answer who follows them; nothing of them is stored.
@@ -132,7 +165,7 @@ impl Store {
         generations.retain(|_, generation| Arc::strong_count(generation) > 1);
     }
 
-    /// The entry of `key` if it is fresh.
+    /// The entry of `key` if it is still kept.
     pub(super) fn find(&self, key: &[u8], now: Now) -> Option<Arc<Entry>> {
         self.entries.find(key, now)
     }
@@ -149,8 +182,7 @@ impl Store {
         match self.flights.join(key, is_refresh, now) {
             Joined::Alone => Lookup::Alone,
             Joined::Following(key, flight) => {
-                let (store, position) = (Arc::clone(self), Position::default());
-                Lookup::Follow(Follower { store, key, flight, ttl, position, is_own: false, retries })
+                Lookup::Follow(Follower { ttl, retries, ..Follower::new(self, key, flight) })
             }
             Joined::Leading(key, flight) => {
                 let leader = Leader::new(self, (Arc::clone(&key), flight), ttl, is_refresh, retries);

@@ -1,14 +1,16 @@
 use std::net::IpAddr;
 
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{CONTENT_RANGE, DATE};
 use pingora_error::{Error, ErrorSource, Result};
 use pingora_proxy::{FailToProxy, Session};
 
 use super::Conductor;
 use super::asked::Asked;
-use super::cached::note;
 use super::ctx::Ctx;
-use crate::base::{Answer, Now, Refusal, push_number};
-use crate::gateway::cache::{self, Entry, Outcome};
+use crate::base::{Answer, Fields, Now, Refusal, push_number};
+use crate::gateway::cache::{self, AnswerHead, Entry, Outcome, Part, Validators};
 use crate::gateway::integrate::Mock;
 use crate::gateway::respond::{self, Refused, Reply, Sink};
 use crate::gateway::snapshot::Live;
@@ -104,13 +106,69 @@ pub(super) fn fixed(mock: &Mock) -> Reply {
     reply
 }
 
-/// The answer from an entry of the cache, which is noted.
-pub(super) fn stored(entry: &Entry, now: Now, ctx: &mut Ctx) -> Reply {
-    note(ctx, Outcome::Hit { remaining_s: entry.remaining_s(now) });
+/// The answer from an entry of the cache.
+pub(super) fn stored(entry: &Entry, now: Now, ctx: &Ctx) -> Reply {
     let mut reply = Reply::new(entry.status.as_u16(), entry.body.clone());
+    reply.is_dated = entry.is_dated();
     reply.fields.extend(entry.head.fields.iter().cloned());
     stored_fields(entry, now, ctx, &mut reply);
     reply
+}
+
+/// How an entry that was there to be found answers.
+pub(super) fn hit(entry: &Entry, now: Now) -> Outcome {
+    match entry.is_outlived(now) {
+        true => Outcome::Stale { for_s: entry.stale_s(now), is_for_error: false },
+        false => Outcome::Hit { remaining_s: entry.remaining_s(now) },
+    }
+}
+
+/// The answer from an entry to a request that wants less than the whole of it; `None`: it gets the whole.
+pub(super) fn select(entry: &Entry, fields: &Fields<'_>, now: Now, ctx: &Ctx) -> Option<Reply> {
+    // Only what is stored as its origin says is held against conditions; API Gateway's cache knows none.
+    if !entry.is_dated() || entry.status != StatusCode::OK {
+        return None;
+    }
+    let mut reply = not_modified(&entry.head, fields).or_else(|| partial(entry, fields))?;
+    stored_fields(entry, now, ctx, &mut reply);
+    Some(reply)
+}
+
+/// 304 without what describes a body (RFC 9110 section 15.4.5), if the client has what the answer brings.
+pub(super) fn not_modified(head: &AnswerHead, fields: &Fields<'_>) -> Option<Reply> {
+    if !head.is_dated() || head.status != StatusCode::OK {
+        return None;
+    }
+    let date = head.fields.iter().find(|(name, _)| *name == DATE).map(|(_, value)| value.as_bytes());
+    if !cache::is_not_modified(fields, Validators::of_stored(&head.fields), date) {
+        return None;
+    }
+    let mut reply = Reply { status: 304, is_dated: true, ..Reply::default() };
+    let describes = |name: &str| name.starts_with("content-") && name != "content-location";
+    reply.fields.extend(head.fields.iter().filter(|(name, _)| !describes(name.as_str())).cloned());
+    Some(reply)
+}
+
+/// 206, or 416, for a range of the body.
+fn partial(entry: &Entry, fields: &Fields<'_>) -> Option<Reply> {
+    let len = entry.body.len();
+    let (status, body, range) = match cache::part(fields, Validators::of_stored(&entry.head.fields), len) {
+        Part::Whole => return None,
+        Part::Unsatisfiable => (416, Bytes::new(), format!("bytes */{len}")),
+        Part::Bytes(part) => {
+            let range = format!("bytes {}-{}/{len}", part.start, part.end - 1);
+            (206, entry.body.slice(part), range)
+        }
+    };
+    let mut reply = Reply { status, body, is_dated: true, ..Reply::default() };
+    reply.fields.extend(entry.head.fields.iter().filter(|(name, _)| *name != CONTENT_RANGE).cloned());
+    reply.text("content-range", range.as_bytes());
+    Some(reply)
+}
+
+/// For a client that wants nothing but what is stored: RFC 9111 section 5.2.1.7.
+pub(super) fn not_cached() -> Answer {
+    Answer::new(Refusal::NotCached, "nothing is stored that answers this request, and it asks for nothing else")
 }
 
 /// What an answer from the cache says beside what was stored.

@@ -1,39 +1,24 @@
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Version, header};
-use pingora_core::connectors::ConnectorOptions;
-use pingora_core::connectors::http::Connector;
-use pingora_core::server::configuration::ServerConf;
 use pingora_error::{Error, ErrorType, Result};
-use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use super::Conductor;
 use super::admission::body_too_large;
-use super::answers::stored;
+use super::answers::{hit, not_cached, not_modified, select, stored};
 use super::asked::Asked;
 use super::ctx::Ctx;
-use super::passed::{http_of, warning, with_outgoing};
-use crate::base::{Answer, Head, Refusal};
-use crate::gateway::cache::{self, AnswerHead, Ask, Entry, Follower, Leader, Lookup, Outcome, Sharing, Step};
-use crate::gateway::integrate::{self, Exchange, Target};
+use super::fetches::{Fetched, Order};
+use super::passed::warning;
+use crate::base::{Answer, Fields, Head, Now, Refusal};
+use crate::gateway::cache::{self, AnswerHead, Ask, Entry, Follower, Leader, Lookup, Outcome, Step};
+use crate::gateway::integrate::{Exchange, Target};
 use crate::gateway::respond;
-use crate::gateway::transform;
 use crate::telemetry::{CacheOutcome, IntegrationFacts};
 
-/// The connections of exchanges that this lane carries out itself.
-pub struct Exchanges(Connector);
-
-impl Exchanges {
-    pub(super) fn new(conf: &ServerConf) -> Exchanges {
-        Exchanges(Connector::new(Some(ConnectorOptions::from_server_conf(conf))))
-    }
-}
-
-impl std::fmt::Debug for Exchanges {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Exchanges")
-    }
-}
+/// So often a request asks the cache anew, after a leader that failed or whose answer was for others.
+const TRIES_MAX: u8 = 3;
 
 /// How far a reader's client was served.
 enum Written {
@@ -42,18 +27,12 @@ enum Written {
     Nothing,
     /// The fetch failed before there was anything.
     Failed,
+    /// Nothing: it is for requests that say something else in a field that it depends on.
+    OtherVariant,
     /// A part; the leader holds the rest.
     Part,
     /// A part, and there is no rest.
     Cut,
-}
-
-/// How a fetch ended.
-enum Fetched<'a> {
-    Shared,
-    Refused(Answer),
-    /// The answer cannot be shared: the rest of it is the leader's to write, after this piece.
-    Rest(Box<Exchange<'a>>, Option<Bytes>),
 }
 
 impl Conductor {
@@ -78,9 +57,15 @@ impl Conductor {
             Ok(None) => return Ok(false),
             Err(answer) => return self.refuse(session, ctx, answer).await,
         };
+        let mut tries = 0;
         loop {
             let follower = match found {
-                Lookup::Hit(entry) => return self.reply_stored(session, ctx, &entry).await,
+                Lookup::Hit(entry) => return self.reply_stored(session, ctx, &entry, None).await,
+                Lookup::HitAndRefresh(entry, leader) => {
+                    self.refresh_later(session, ctx, cache, leader);
+                    return self.reply_stored(session, ctx, &entry, None).await;
+                }
+                Lookup::Unavailable => return self.refuse(session, ctx, not_cached()).await,
                 Lookup::Lead(leader) => return self.lead(session, ctx, cache, &ask, leader).await,
                 Lookup::Alone => {
                     note(ctx, ask.forwarded(false));
@@ -92,6 +77,8 @@ impl Conductor {
             let mut follower = follower;
             found = match self.write_along(session, ctx, &mut follower).await {
                 Written::Whole => return Ok(true),
+                Written::Failed if cache.honors_origin() => self.ask_again(session, ctx, cache, &mut tries)?,
+                Written::OtherVariant => self.ask_again(session, ctx, cache, &mut tries)?,
                 Written::Failed => follower.retry(self.live.clock().now()),
                 Written::Nothing => Lookup::Alone,
                 Written::Part | Written::Cut => return cut(),
@@ -115,9 +102,37 @@ impl Conductor {
         Ok(found)
     }
 
-    async fn reply_stored(&self, session: &mut Session, ctx: &mut Ctx, entry: &Entry) -> Result<bool> {
-        let reply = stored(entry, self.live.clock().now(), ctx);
+    /// `outcome` is how it came about, unless it was there to be found.
+    async fn reply_stored(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+        entry: &Entry,
+        outcome: Option<Outcome>,
+    ) -> Result<bool> {
+        let now = self.live.clock().now();
+        let selected = select(entry, &Fields::Map(&session.req_header().headers), now, ctx);
+        let reply = selected.unwrap_or_else(|| stored(entry, now, ctx));
+        note(ctx, outcome.unwrap_or_else(|| hit(entry, now)));
         self.reply(session, ctx, reply).await
+    }
+
+    fn refresh_later(&self, session: &Session, ctx: &Ctx, cache: &cache::Plan, leader: Leader) {
+        let canonical = ctx.canonical.clone();
+        if let Some(Ok(order)) = Order::new(&Asked::of_session(session, &canonical), ctx, cache, leader) {
+            self.fetches.later(order);
+        }
+    }
+
+    /// Asks the cache anew, a few times; then the request fetches for itself.
+    fn ask_again(&self, session: &Session, ctx: &mut Ctx, cache: &cache::Plan, tries: &mut u8) -> Result<Lookup> {
+        *tries += 1;
+        if *tries > TRIES_MAX {
+            return Ok(Lookup::Alone);
+        }
+        let canonical = ctx.canonical.clone();
+        let found = look_up(&Asked::of_session(session, &canonical).head, ctx, cache);
+        Ok(found.ok().flatten().map_or(Lookup::Alone, |(_, found)| found))
     }
 
     /// Fetches for everyone who asks for this key, and answers the own client meanwhile.
@@ -129,21 +144,19 @@ impl Conductor {
         ask: &Ask,
         leader: Leader,
     ) -> Result<bool> {
-        let withheld: smallvec::SmallVec<[&str; 8]> = cache.withheld().collect();
         let canonical = ctx.canonical.clone();
-        let asked = Asked::of_session(session, &canonical);
-        let request = with_outgoing(&asked, ctx, |outgoing| outgoing.build(&withheld));
+        let order = Order::new(&Asked::of_session(session, &canonical), ctx, cache, leader);
         let body = read_body(session, ctx).await;
-        let (request, body) = match (request, body) {
-            (Some(Ok(request)), Ok(body)) => (request, body),
+        let (order, body) = match (order, body) {
+            (Some(Ok(order)), Ok(body)) => (order, body),
             (Some(Err(answer)), _) | (_, Err(answer)) => return self.refuse(session, ctx, answer).await,
             (None, _) => return Ok(false),
         };
-        let Some(http) = http_of(ctx).cloned() else { return Ok(false) };
+        let leader = order.leader();
         let mut reader = leader.reader();
         note(ctx, ask.forwarded(true));
         let mut told = IntegrationFacts::default();
-        let fetch = self.fetch(&http, request, body, leader, &mut told);
+        let fetch = self.fetches.fetch(order, body, &mut told);
         let (fetched, written) = tokio::join!(fetch, self.write_along(session, ctx, &mut reader));
         ctx.facts.integration = told;
         match (fetched, written) {
@@ -163,48 +176,27 @@ impl Conductor {
         }
     }
 
-    async fn fetch<'a>(
-        &'a self,
-        http: &integrate::Http,
-        request: RequestHeader,
-        body: Option<Bytes>,
-        mut leader: Leader,
-        told: &mut IntegrationFacts,
-    ) -> Fetched<'a> {
-        let clock = self.live.clock();
-        let deadline = http.deadline(clock.now());
-        let mut exchange = match integrate::open(&self.exchanges.0, http, request, body, deadline, clock, told).await {
-            Ok(exchange) => Box::new(exchange),
-            Err(answer) => return Fetched::Refused(answer),
-        };
-        transform::clean_response(&mut exchange.head);
-        let status = exchange.head.status;
-        if leader.head(status, &exchange.head.headers, clock.now()) == Sharing::NotShared {
-            return Fetched::Rest(exchange, None);
-        }
-        loop {
-            match exchange.chunk().await {
-                Ok(Some(piece)) => {
-                    if leader.chunk(piece.clone(), clock.now()).is_err() {
-                        return Fetched::Rest(exchange, Some(piece));
-                    }
-                }
-                Ok(None) => {
-                    exchange.finish().await;
-                    leader.complete(clock.now());
-                    return Fetched::Shared;
-                }
-                Err(answer) => return Fetched::Refused(answer),
-            }
-        }
-    }
-
     /// Writes a shared fetch to a client as it arrives. A client that goes away is as good as served: the fetch goes
     /// on for the others.
     async fn write_along(&self, session: &mut Session, ctx: &mut Ctx, reader: &mut Follower) -> Written {
         let mut has_head = false;
         loop {
             let done = match reader.next().await {
+                Step::Stored(entry) => {
+                    let outcome = Some(came_about(&entry, self.live.clock().now(), ctx));
+                    return match self.reply_stored(session, ctx, &entry, outcome).await {
+                        Ok(_) => Written::Whole,
+                        Err(_) => Written::Cut,
+                    };
+                }
+                Step::Head(head) if !head.suits(&Fields::Map(&session.req_header().headers)) => {
+                    return Written::OtherVariant;
+                }
+                Step::Head(head) if let Some(reply) = not_modified(&head, &Fields::Map(&session.req_header().headers)) => {
+                    // The body is for others.
+                    let _ = self.reply(session, ctx, reply).await;
+                    return Written::Whole;
+                }
                 Step::Head(head) => {
                     has_head = true;
                     write_shared_head(session, ctx, &head).await
@@ -267,9 +259,21 @@ impl Conductor {
 /// Asks the cache about an admitted request; `None`: the request bypasses it.
 pub(super) fn look_up(head: &Head<'_>, ctx: &Ctx, cache: &cache::Plan) -> Result<Option<(Ask, Lookup)>, Answer> {
     let may_invalidate = ctx.admitted.as_ref().is_some_and(|admitted| admitted.ticket.may_invalidate_cache());
+    if cache.honors_origin() {
+        return cache.consult(head, |at| ctx.param(head.path, at), may_invalidate, ctx.facts.started);
+    }
     let Some(ask) = cache.ask(head, may_invalidate)? else { return Ok(None) };
     let key = cache.key(head, |at| ctx.param(head.path, at));
     Ok(Some((ask, cache.lookup(ask, &key, ctx.facts.started))))
+}
+
+/// How a stored answer came to whoever waited for a fetch.
+fn came_about(entry: &Entry, now: Now, ctx: &Ctx) -> Outcome {
+    match ctx.cached {
+        Some(Outcome::Collapsed) => Outcome::Collapsed,
+        _ if entry.is_outlived(now) => Outcome::Stale { for_s: entry.stale_s(now), is_for_error: true },
+        _ => Outcome::Validated,
+    }
 }
 
 /// Notes what the cache said.
@@ -341,6 +345,8 @@ pub(super) fn note(ctx: &mut Ctx, outcome: Outcome) {
     ctx.cached = Some(outcome);
     ctx.facts.cache = match outcome {
         Outcome::Hit { .. } => CacheOutcome::Hit,
+        Outcome::Stale { .. } => CacheOutcome::Stale,
+        Outcome::Validated => CacheOutcome::Validated,
         Outcome::Collapsed => CacheOutcome::Collapsed,
         Outcome::Miss { .. } => CacheOutcome::Miss,
         Outcome::Refreshed { .. } => CacheOutcome::Refreshed,

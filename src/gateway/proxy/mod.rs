@@ -15,6 +15,7 @@ mod cached;
 mod connection;
 mod ctx;
 mod express;
+mod fetches;
 mod passed;
 
 use std::any::Any;
@@ -36,6 +37,7 @@ use asked::{Asked, HeadSize};
 pub use connection::Connection;
 use ctx::Ctx;
 pub use express::{Express, Peer};
+pub use fetches::Fetches;
 
 /// What a worker's connections are handed to.
 pub type Lane = HttpProxy<Conductor>;
@@ -46,30 +48,27 @@ const UPSTREAM_POOL_SIZE: usize = 1024;
 /// One try, and one more where it is safe.
 const TRIES_MAX: usize = 2;
 
-/// Makes a worker's lane.
-pub fn lane(live: Arc<Live>) -> Arc<Lane> {
+/// Makes a worker's lane, and what it fetches with.
+pub fn lane(live: Arc<Live>) -> (Arc<Lane>, Arc<Fetches>) {
     let conf = Arc::new(ServerConf {
         upstream_keepalive_pool_size: UPSTREAM_POOL_SIZE,
         max_retries: TRIES_MAX,
         ..ServerConf::default()
     });
-    let mut lane = HttpProxy::new(Conductor::new(live, &conf), conf);
+    let fetches = Arc::new(Fetches::new(Arc::clone(&live), &conf));
+    let mut lane = HttpProxy::new(Conductor { live, fetches: Arc::clone(&fetches) }, conf);
     lane.handle_init_modules();
-    Arc::new(lane)
+    (Arc::new(lane), fetches)
 }
 
 /// Runs the phases. One a worker: what it shares with others is in [`Live`].
 #[derive(Debug)]
 pub struct Conductor {
     live: Arc<Live>,
-    exchanges: cached::Exchanges,
+    fetches: Arc<Fetches>,
 }
 
 impl Conductor {
-    fn new(live: Arc<Live>, conf: &ServerConf) -> Conductor {
-        Conductor { live, exchanges: cached::Exchanges::new(conf) }
-    }
-
     async fn admit(&self, session: &Session, ctx: &mut Ctx) -> std::result::Result<(), Answer> {
         let sent = Asked::of_session(session, &None).head;
         (ctx.facts.request_id, ctx.facts.trace) = arrival::identify(&sent, ctx.facts.started);

@@ -9,10 +9,12 @@ pub struct Reply {
     /// Neither `content-length` nor the fields of a [`Seal`](super::Seal).
     pub fields: SmallVec<[(HeaderName, HeaderValue); 6]>,
     pub body: Bytes,
+    /// Whether its fields have the `Date` that it goes out with; else it is that of the moment.
+    pub is_dated: bool,
 }
 
 impl Reply {
     pub fn new(status: u16, body: Bytes) -> Reply {
-        Reply { status, fields: SmallVec::new(), body }
+        Reply { status, fields: SmallVec::new(), body, is_dated: false }
     }
 }

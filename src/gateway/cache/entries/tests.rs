@@ -38,7 +38,7 @@ fn what_has_expired_leaves_the_memory_without_being_asked_for() {
     clock.advance(TTL / 2);
     entries.insert(&entry("fresh", 10, clock.now()), clock.now());
     clock.advance(TTL / 2);
-    (0..SWEEPS_OF_ALL).for_each(|_| entries.sweep(clock.now()));
+    (0..SWEEPS_OF_ALL).for_each(|_| entries.sweep(clock.now(), |_| false));
     assert_eq!(entries.len(), 1);
     assert!(entries.find(b"fresh", clock.now()).is_some());
 }

@@ -13,6 +13,12 @@ pub struct Asker {
     pub has_cookie: bool,
 }
 
+impl Asker {
+    pub fn has_credentials(self) -> bool {
+        self.has_authorization || self.has_cookie
+    }
+}
+
 /// What an operator lets the origin say at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {

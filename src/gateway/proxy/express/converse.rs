@@ -164,7 +164,7 @@ impl Express {
         let sent = head.asked(bytes, spans, client.ip);
         let identity = arrival::identify(&sent.head, started);
         let mut ctx = paper.context(&self.live, started, identity);
-        let way = self.judge(&sent.head, head.size(), &mut ctx).await;
+        let way = self.judge(&sent, head.size(), &mut ctx).await;
         let canonical = ctx.canonical.clone();
         let asked = sent.at(canonical.as_deref());
         let sent = Sent { asked: &asked, head, body: &bytes[head.len..] };

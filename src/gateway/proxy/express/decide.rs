@@ -5,11 +5,12 @@ use crate::base::{Answer, Head};
 use crate::gateway::cache::{Entry, Lookup};
 use crate::gateway::integrate::Target;
 use crate::gateway::proxy::admission;
-use crate::gateway::proxy::answers::fixed;
+use crate::gateway::proxy::answers::{fixed, hit, not_cached, select};
 use crate::gateway::proxy::arrival;
-use crate::gateway::proxy::asked::HeadSize;
+use crate::gateway::proxy::asked::{Asked, HeadSize};
 use crate::gateway::proxy::cached::{look_up, note, note_lookup};
 use crate::gateway::proxy::ctx::Ctx;
+use crate::gateway::proxy::fetches::Order;
 use crate::gateway::respond::Reply;
 
 /// How a request is answered.
@@ -33,17 +34,17 @@ pub(super) enum Held {
 
 impl Express {
     /// Judges a head whose path is as it was sent; its canonical path is in `ctx` after that.
-    pub(super) async fn judge(&self, sent: &Head<'_>, size: HeadSize, ctx: &mut Ctx) -> Way {
-        if let Err(answer) = arrival::check(sent, size, ctx) {
+    pub(super) async fn judge(&self, sent: &Asked<'_>, size: HeadSize, ctx: &mut Ctx) -> Way {
+        if let Err(answer) = arrival::check(&sent.head, size, ctx) {
             return Way::Held(Held::Refused(answer));
         }
         let canonical = ctx.canonical.clone();
-        let head = Head { path: canonical.as_deref().unwrap_or(sent.path), ..*sent };
-        self.decide(&head, ctx).await
+        self.decide(&sent.at(canonical.as_deref()), ctx).await
     }
 
     /// Asks the phases in their order.
-    async fn decide(&self, head: &Head<'_>, ctx: &mut Ctx) -> Way {
+    async fn decide(&self, asked: &Asked<'_>, ctx: &mut Ctx) -> Way {
+        let head = &asked.head;
         if let Err(answer) = admission::admit(&self.live, head, ctx).await {
             return Way::Held(Held::Refused(answer));
         }
@@ -61,7 +62,16 @@ impl Express {
         note_lookup(&found, ctx);
         match found {
             None => streamed,
-            Some((_, Lookup::Hit(entry))) => Way::Held(Held::Stored(entry)),
+            Some((ask, Lookup::Hit(entry))) if !ask.is_conditional() => Way::Held(Held::Stored(entry)),
+            Some((_, Lookup::Hit(entry))) => held(entry, head, ctx),
+            Some((_, Lookup::HitAndRefresh(entry, leader))) => {
+                let cache = ctx.plan().and_then(|plan| plan.cache.as_ref());
+                if let Some(Ok(order)) = cache.and_then(|cache| Order::new(asked, ctx, cache, leader)) {
+                    self.fetches.later(order);
+                }
+                held(entry, head, ctx)
+            }
+            Some((_, Lookup::Unavailable)) => Way::Held(Held::Refused(not_cached())),
             Some((ask, Lookup::Alone)) if matches!(streamed, Way::PassOn) => {
                 note(ctx, ask.forwarded(false));
                 Way::PassOn
@@ -71,5 +81,17 @@ impl Express {
                 Way::HandOver
             }
         }
+    }
+}
+
+/// An entry for a request that may want less than the whole of it.
+fn held(entry: Arc<Entry>, head: &Head<'_>, ctx: &mut Ctx) -> Way {
+    let now = ctx.facts.started;
+    match select(&entry, &head.fields, now, ctx) {
+        Some(reply) => {
+            note(ctx, hit(&entry, now));
+            Way::Held(Held::Fixed(Box::new(reply)))
+        }
+        None => Way::Held(Held::Stored(entry)),
     }
 }

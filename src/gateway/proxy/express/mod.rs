@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Lane;
+use super::{Fetches, Lane};
 use crate::base::Now;
 use crate::gateway::snapshot::Live;
 use desk::Desks;
@@ -50,6 +50,7 @@ pub struct Express {
     live: Arc<Live>,
     /// For what is not of our shape.
     full: Arc<Lane>,
+    fetches: Arc<Fetches>,
     desks: Desks,
     kits: Kits,
     upstreams: Upstreams,
@@ -65,9 +66,10 @@ impl std::fmt::Debug for Express {
 
 impl Express {
     /// A worker's lane beside its full one. To be called inside the worker's runtime.
-    pub fn new(live: Arc<Live>, full: Arc<Lane>) -> Express {
+    pub fn new(live: Arc<Live>, full: Arc<Lane>, fetches: Arc<Fetches>) -> Express {
         let epoch = (live.clock().now(), Instant::now());
-        Express { live, full, desks: Desks::default(), kits: Kits::default(), upstreams: Upstreams::default(), epoch }
+        let (desks, kits, upstreams) = (Desks::default(), Kits::default(), Upstreams::default());
+        Express { live, full, fetches, desks, kits, upstreams, epoch }
     }
 
     /// Closes connections to back ends that nobody used for long, and lets go of snapshots that are no longer served. To

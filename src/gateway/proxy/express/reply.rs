@@ -13,8 +13,7 @@ use super::head::{Framing, RequestHead};
 use super::pump::{after, try_write_both, write_both};
 use super::response::Manner;
 use crate::base::{Answer, Now, push_line, push_number_line, push_status_line};
-use crate::gateway::cache::Outcome;
-use crate::gateway::proxy::answers::{note_refusal, stored, stored_fields};
+use crate::gateway::proxy::answers::{hit, note_refusal, stored, stored_fields};
 use crate::gateway::proxy::cached::note;
 use crate::gateway::proxy::ctx::Ctx;
 use crate::gateway::respond::{self, Refused, Reply};
@@ -83,14 +82,14 @@ impl Sheet<'_> {
             }
             Held::Fixed(reply) => self.fixed(*reply, form, ctx),
             Held::Stored(entry) => {
-                note(ctx, Outcome::Hit { remaining_s: entry.remaining_s(form.now) });
+                note(ctx, hit(&entry, form.now));
                 let Some(lines) = entry.lines() else {
                     let reply = stored(&entry, form.now, ctx);
                     return self.fixed(reply, form, ctx);
                 };
                 self.out.extend_from_slice(lines);
                 stored_fields(&entry, form.now, ctx, self.out);
-                self.end(entry.status.as_u16(), form, ctx);
+                self.end(entry.status.as_u16(), entry.is_dated(), form, ctx);
                 self.body(&entry.body, form, ctx)
             }
         }
@@ -105,7 +104,7 @@ impl Sheet<'_> {
         refused.fields(self.out);
         push_number_line(self.out, b"content-length", self.scratch.len() as u64);
         let status = refused.status();
-        self.end(status, form, ctx);
+        self.end(status, false, form, ctx);
         if !form.is_head_only {
             self.out.extend_from_slice(self.scratch);
             ctx.facts.bytes_out = self.scratch.len() as u64;
@@ -116,21 +115,23 @@ impl Sheet<'_> {
         let seal = ctx.seal();
         push_status_line(self.out, reply.status, None);
         for (name, value) in &reply.fields {
-            if !seal.replaces(name.as_str()) && *name != DATE {
+            if !seal.replaces(name.as_str()) && (reply.is_dated || *name != DATE) {
                 push_line(self.out, name.as_str().as_bytes(), value.as_bytes());
             }
         }
         if !matches!(reply.status, 204 | 304) {
             push_number_line(self.out, b"content-length", reply.body.len() as u64);
         }
-        self.end(reply.status, form, ctx);
+        self.end(reply.status, reply.is_dated, form, ctx);
         self.body(&reply.body, form, ctx)
     }
 
     /// What ends every head.
-    fn end(&mut self, status: u16, form: Form, ctx: &mut Ctx) {
+    fn end(&mut self, status: u16, is_dated: bool, form: Form, ctx: &mut Ctx) {
         ctx.facts.status = status;
-        self.out.extend_from_slice(self.date.line(form.now));
+        if !is_dated {
+            self.out.extend_from_slice(self.date.line(form.now));
+        }
         ctx.seal().fields(self.out);
         form.manner.write(self.out);
         self.out.extend_from_slice(b"\r\n");

@@ -67,7 +67,7 @@ impl<'s> StreamDownlink<'s> {
     /// Answers with what is at hand. The body is left out for `HEAD`, its length is not. `false`: the client is gone.
     pub(super) async fn reply(&mut self, reply: Reply, seal: &Seal, is_head: bool, now: Now) -> bool {
         let mut fields = HeaderMap::with_capacity(reply.fields.len() + 4);
-        for (name, value) in reply.fields {
+        for (name, value) in reply.fields.into_iter().filter(|(name, _)| reply.is_dated || *name != header::DATE) {
             fields.append(name, value);
         }
         let length = (!matches!(reply.status, 204 | 304)).then_some(reply.body.len() as u64);
@@ -102,7 +102,10 @@ impl<'s> StreamDownlink<'s> {
         if let Some(length) = length {
             fields.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
-        if let Some(date) = self.date.at(now) {
+        // That of a stored answer is its origin's.
+        if !fields.contains_key(header::DATE)
+            && let Some(date) = self.date.at(now)
+        {
             fields.insert(header::DATE, date);
         }
         seal.lay_over(&mut fields);

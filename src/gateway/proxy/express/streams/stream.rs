@@ -11,8 +11,9 @@ use super::kit::Kit;
 use super::request::read_head;
 use super::uplink::StreamUplink;
 use crate::base::{Answer, Now, Refusal};
-use crate::gateway::proxy::answers::{refusal, stored, tell};
+use crate::gateway::proxy::answers::{hit, refusal, stored, tell};
 use crate::gateway::proxy::arrival;
+use crate::gateway::proxy::cached::note;
 use crate::gateway::proxy::asked::{Asked, HeadSize};
 use crate::gateway::proxy::ctx::Ctx;
 use crate::gateway::proxy::express::Express;
@@ -53,7 +54,7 @@ impl Express {
             let mut kit = self.kits.borrow(&self.live);
             let mut ctx = kit.paper.context(&self.live, started, identity);
             let target_len = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
-            let way = self.judge(&sent.head, HeadSize::of_parts(&parts, target_len), &mut ctx).await;
+            let way = self.judge(&sent, HeadSize::of_parts(&parts, target_len), &mut ctx).await;
             let canonical = ctx.canonical.clone();
             let asked = sent.at(canonical.as_deref());
             match way {
@@ -136,7 +137,10 @@ impl Express {
 fn worded(held: Held, ctx: &mut Ctx) -> Reply {
     match held {
         Held::Refused(answer) => refusal(answer, ctx),
-        Held::Stored(entry) => stored(&entry, ctx.facts.started, ctx),
+        Held::Stored(entry) => {
+            note(ctx, hit(&entry, ctx.facts.started));
+            stored(&entry, ctx.facts.started, ctx)
+        }
         Held::Fixed(reply) => *reply,
     }
 }
