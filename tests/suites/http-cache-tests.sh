@@ -44,6 +44,7 @@ dir = "$work/data"
 access_log = { path = "$work/access.log", format = "json" }
 [apis.suite]
 routes = [
+    { method = "M-SEARCH", path = "/{proxy+}", integration = { type = "HTTP_PROXY", uri = "http://127.0.0.1:$port/{proxy}" } },
     { method = "ANY", path = "/{proxy+}", integration = { type = "HTTP_PROXY", uri = "http://127.0.0.1:$port/{proxy}" } },
 ]
 [apis.suite.stages.prod]

@@ -84,9 +84,8 @@ impl AnswerHead {
     }
 
     fn keep_all_but(status: StatusCode, all: &HeaderMap, is_left_out: impl Fn(&HeaderName) -> bool) -> AnswerHead {
-        let stays = |name: &HeaderName| {
-            !is_of_one_answer(name) && !is_named_in_connection(all, name) && !is_left_out(name)
-        };
+        let stays =
+            |name: &HeaderName| !is_of_one_answer(name) && !is_named_in_connection(all, name) && !is_left_out(name);
         let kept = || all.iter().filter(|(name, _)| stays(name));
         let mut buffer = BytesMut::with_capacity(kept().map(|(_, value)| value.len()).sum());
         let own = |value: &HeaderValue| {

@@ -106,7 +106,13 @@ impl Honored {
         let variant = vary.as_ref().map(|vary| Box::new(vary.variant(&self.asked.fields())));
         let key = self.key(variant.as_deref());
         let head = Arc::new(AnswerHead::keep_of_origin(status, fields, &terms.withheld_fields, variant, now));
-        Some(Verdict { head, key, labels: purges.labels(&self.target, &tags(fields), self.since), terms, signpost: vary })
+        Some(Verdict {
+            head,
+            key,
+            labels: purges.labels(&self.target, &tags(fields), self.since),
+            terms,
+            signpost: vary,
+        })
     }
 
     /// The stored answer after the origin has confirmed it with these fields. `None`: it may not be stored any more.

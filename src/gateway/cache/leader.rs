@@ -149,13 +149,7 @@ impl Leader {
         Ok(())
     }
 
-    fn store_verdict(
-        &self,
-        verdict: Verdict,
-        head: Arc<AnswerHead>,
-        chunks: &[Bytes],
-        now: Now,
-    ) -> Option<Arc<Entry>> {
+    fn store_verdict(&self, verdict: Verdict, head: Arc<AnswerHead>, chunks: &[Bytes], now: Now) -> Option<Arc<Entry>> {
         let honored = self.honored.as_ref()?;
         let is_in_table = !honored.is_solo && !verdict.is_personal();
         let (entry, signpost) = verdict.entries(honored, head, chunks, &self.store.purges, now);

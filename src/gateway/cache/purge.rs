@@ -112,7 +112,8 @@ impl Purges {
         if self.last() == 0 {
             return;
         }
-        let is_needed = |mark: &Mark| mark.gone.max(mark.stale) > until || now.mono_ns < mark.at_ns + KEPT.as_nanos() as u64;
+        let is_needed =
+            |mark: &Mark| mark.gone.max(mark.stale) > until || now.mono_ns < mark.at_ns + KEPT.as_nanos() as u64;
         let mut log = self.log.write().unwrap_or_else(PoisonError::into_inner);
         log.exact.retain(|_, mark| is_needed(mark));
         log.prefixes.retain(|(_, mark)| is_needed(mark));

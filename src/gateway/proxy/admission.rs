@@ -1,3 +1,4 @@
+use super::change::note_change;
 use super::ctx::{Admitted, Ctx};
 use crate::base::{Answer, Head, Refusal, Variant};
 use crate::gateway::route::{self, Missed};
@@ -29,6 +30,7 @@ pub(super) async fn admit(live: &Live, head: &Head<'_>, ctx: &mut Ctx) -> Result
     let ticket = throttle::admit(&plan.limits, grant, matched.route, live.clock(), started).await?;
     let params = matched.params.iter().map(|value| place_in(head.path, value)).collect();
     ctx.admitted = Some(Admitted { ticket, params });
+    note_change(head, ctx);
     Ok(())
 }
 

@@ -192,7 +192,9 @@ impl Conductor {
                 Step::Head(head) if !head.suits(&Fields::Map(&session.req_header().headers)) => {
                     return Written::OtherVariant;
                 }
-                Step::Head(head) if let Some(reply) = not_modified(&head, &Fields::Map(&session.req_header().headers)) => {
+                Step::Head(head)
+                    if let Some(reply) = not_modified(&head, &Fields::Map(&session.req_header().headers)) =>
+                {
                     // The body is for others.
                     let _ = self.reply(session, ctx, reply).await;
                     return Written::Whole;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::arrival;
+use super::change::Change;
 use crate::base::{Answer, Fields, Head, Now, RequestId, RouteId, Scheme, StageId, Variant};
 use crate::config::ErrorStyle;
 use crate::gateway::authorize::Key;
@@ -31,6 +32,8 @@ pub struct Ctx {
     pub(super) is_warned: bool,
     /// What another lane has asked the cache, and found.
     pub(super) found: Option<Box<(cache::Ask, cache::Lookup)>>,
+    /// What of the cache it puts out of date.
+    pub(super) change: Option<Box<Change>>,
     pub(super) attempt: Attempt,
 }
 
@@ -88,13 +91,14 @@ impl Ctx {
     /// Lets go of all that belongs to the request but its facts.
     pub(super) fn end(&mut self) {
         // Named one by one, so that a new one is not forgotten.
-        let Ctx { snapshot: _, facts: _, canonical, place, admitted, cached, is_warned, found, attempt } = self;
+        let Ctx { snapshot: _, facts: _, canonical, place, admitted, cached, is_warned, found, change, attempt } = self;
         *canonical = None;
         *place = Place::default();
         *admitted = None;
         *cached = None;
         *is_warned = false;
         *found = None;
+        *change = None;
         *attempt = Attempt::default();
     }
 
@@ -108,6 +112,7 @@ impl Ctx {
             cached: None,
             is_warned: false,
             found: None,
+            change: None,
             attempt: Attempt::default(),
         }
     }

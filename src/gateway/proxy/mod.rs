@@ -12,6 +12,7 @@ mod arrival;
 mod asked;
 mod attempt;
 mod cached;
+mod change;
 mod connection;
 mod ctx;
 mod express;
@@ -32,7 +33,7 @@ use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyWarnLogContext, Sess
 
 use super::snapshot::Live;
 use super::transform;
-use crate::base::Answer;
+use crate::base::{Answer, Fields};
 use asked::{Asked, HeadSize};
 pub use connection::Connection;
 use ctx::Ctx;
@@ -147,6 +148,7 @@ impl ProxyHttp for Conductor {
 
     async fn upstream_response_filter(&self, _: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
         attempt::after_response_head(&self.live, head, ctx);
+        change::make_change(head.status.as_u16(), &Fields::Map(&head.headers), ctx, self.live.clock().now());
         transform::clean_response(head);
         Ok(())
     }

@@ -22,6 +22,8 @@ pub struct Stage {
     pub(super) series: RouteSeries,
     pub(super) format: Arc<Format>,
     pub(super) cache: Option<Arc<cache::Store>>,
+    /// Whether any route does.
+    pub(super) honors_origin: bool,
 }
 
 /// What one route does in one variant of a stage: a field a phase, in their order.
@@ -38,6 +40,13 @@ pub struct Plan {
     pub cache: Option<cache::Plan>,
     pub target: integrate::Target,
     pub series: RouteSeries,
+}
+
+impl Plan {
+    /// Whether answers are kept as the back end says.
+    pub fn honors_origin(&self) -> bool {
+        self.cache.as_ref().is_some_and(cache::Plan::honors_origin)
+    }
 }
 
 /// What an API key holds for a stage.
@@ -70,6 +79,11 @@ impl Stage {
 
     pub fn format(&self) -> &Format {
         &self.format
+    }
+
+    /// The stage's cache, if any of it is kept as its origin says.
+    pub fn honoring_cache(&self) -> Option<&Arc<cache::Store>> {
+        self.cache.as_ref().filter(|_| self.honors_origin)
     }
 
     pub fn cache(&self) -> Option<&Arc<cache::Store>> {

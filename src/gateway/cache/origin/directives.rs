@@ -218,10 +218,14 @@ mod tests {
         check_max_age("max-age=\"3600\"", Some(3600));
         check_max_age("foo, max-age=1 , bar=x", Some(1));
         check_max_age("max-age=99999999999999999999999999", Some(SECONDS_MAX));
-        for unreadable in ["max-age", "max-age=", "max-age=-1", "max-age=1.5", "max-age= 9", "max-age='9'", "max-age=9a"] {
+        for unreadable in
+            ["max-age", "max-age=", "max-age=-1", "max-age=1.5", "max-age= 9", "max-age='9'", "max-age=9a"]
+        {
             check_max_age(unreadable, Some(0));
         }
-        for unknown in ["", "max-age =3600", "xmax-age=1", "x=\"max-age=3600\"", "x=\"a\\\", max-age=9, \"", "x=\"max-age=1"] {
+        for unknown in
+            ["", "max-age =3600", "xmax-age=1", "x=\"max-age=3600\"", "x=\"a\\\", max-age=9, \"", "x=\"max-age=1"]
+        {
             check_max_age(unknown, None);
         }
         check_max_age("x=\"max-age=3600\", max-age=1", Some(1));

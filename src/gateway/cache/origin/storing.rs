@@ -141,7 +141,8 @@ mod tests {
         check(200, "max-age=60, public", Some((60, 60)));
         check(599, "max-age=6", Some((6, 6)));
         check(302, "max-age=60", Some((60, 60)));
-        for refused in ["", "public", "max-age=0", "no-store", "no-store, max-age=60", "private", "private, max-age=60"] {
+        for refused in ["", "public", "max-age=0", "no-store", "no-store, max-age=60", "private", "private, max-age=60"]
+        {
             check(200, refused, None);
         }
         for status in [206, 304, 101] {

@@ -140,8 +140,14 @@ mod tests {
         let renewed = renewed(&stored, &news.into_iter().collect());
         let mut told: Vec<_> = renewed.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         told.sort_unstable();
-        let expected =
-            [("a", "3"), ("b", "1"), ("c", "1"), ("content-encoding", "gzip"), ("content-type", "x"), ("etag", "\"1\"")];
+        let expected = [
+            ("a", "3"),
+            ("b", "1"),
+            ("c", "1"),
+            ("content-encoding", "gzip"),
+            ("content-type", "x"),
+            ("etag", "\"1\""),
+        ];
         assert_eq!(told, expected);
     }
 }

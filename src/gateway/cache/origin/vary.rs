@@ -155,7 +155,8 @@ fn codings(members: &[&[u8]]) -> Option<u8> {
             Some(at) => (member[..at].trim_ascii(), Some(compact(&member[at + 1..]))),
             None => (*member, None),
         };
-        let is_refused = weight.is_some_and(|weight| matches!(&*weight, b"q=0" | b"q=0." | b"q=0.0" | b"q=0.00" | b"q=0.000"));
+        let is_refused =
+            weight.is_some_and(|weight| matches!(&*weight, b"q=0" | b"q=0." | b"q=0.0" | b"q=0.00" | b"q=0.000"));
         let coding = match coding {
             b"x-gzip" => b"gzip",
             other => other,

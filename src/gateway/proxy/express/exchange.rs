@@ -21,6 +21,7 @@ use crate::base::{Answer, FieldSpan, Fields, Now, Refusal, push_line, push_numbe
 use crate::gateway::integrate::{Failure, Pick, may_retry};
 use crate::gateway::proxy::asked::Asked;
 use crate::gateway::proxy::attempt::{choose, end_attempt, note_response};
+use crate::gateway::proxy::change::make_change;
 use crate::gateway::proxy::ctx::Ctx;
 use crate::gateway::proxy::passed::with_outgoing;
 use crate::telemetry::Facts;
@@ -180,6 +181,7 @@ impl Express {
 
         let bytes = &answer[..*filled];
         let (fields, seal) = (Fields::Wire { bytes, spans }, ctx.seal());
+        make_change(response.status, &fields, ctx, now);
         let patience = ctx.snapshot.limits().body_timeout;
         let heard = Heard { head: &response, bytes, fields: &fields, seal: &seal, now, patience };
         // A client that is still sending what nobody reads is not kept.

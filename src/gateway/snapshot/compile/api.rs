@@ -90,6 +90,7 @@ impl<'c> Compiler<'c> {
             Some(canary) => plans(self, Variant::Canary, &merged(&written.variables, &canary.variables)),
             None => Box::default(),
         };
+        let honors_origin = stable_plans.iter().chain(&canary_plans).any(Plan::honors_origin);
         let format = match &written.access_log_format {
             Some(own) => self.format(own, Some(written.span)),
             None => Arc::clone(format),
@@ -104,6 +105,7 @@ impl<'c> Compiler<'c> {
             stable_plans,
             canary_plans,
             format,
+            honors_origin,
             cache: caches.store().cloned(),
         }
     }
