@@ -12,6 +12,7 @@ mod explain;
 mod health;
 mod plan;
 mod promote;
+mod purge;
 mod reload;
 mod routes;
 mod run;
@@ -47,6 +48,8 @@ enum Command {
     Explain(explain::Explain),
     /// List every route of every stage
     Routes(routes::Routes),
+    /// Put cached answers out of use, by URL, prefix or tag
+    Purge(purge::Purge),
     /// Show what API keys have used of their quotas, and grant more
     Usage(usage::Usage),
     /// Ask the running gateway whether it is ready: exit code 0 or 1, for health checks of containers
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Promote(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Routes(command) => command.run(),
+        Command::Purge(command) => command.run(),
         Command::Usage(command) => command.run(),
         Command::Health(command) => command.run(),
         Command::DemoBackend(command) => command.run(),

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Body, Problem, Shared};
+use crate::gateway::cache::{Purge, What, target_of};
 use crate::gateway::snapshot::{Flush, Question};
 
 #[derive(Deserialize)]
@@ -32,8 +33,53 @@ pub(super) async fn flush(State(control): Shared, Body(asked): Body<Asked>) -> R
         (Some(_), Some(_)) => return Err(Problem::bad_request("name a route or a url, not both")),
     };
     let snapshot = control.live.snapshot();
-    let flushed = snapshot.flush(&asked.stage, &what);
+    let flushed = snapshot.flush(&asked.stage, &what, control.live.clock().now());
     let flushed = flushed.map_err(|why| Problem::new(StatusCode::NOT_FOUND, why))?;
     tracing::info!(stage = asked.stage, ?what, "cache flushed");
     Ok(Json(json!({ "flushed": flushed })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Purged {
+    /// `api/stage`
+    stage: String,
+    /// Every variant of this URL, or path.
+    url: Option<String>,
+    /// All whose path begins so; a URL's scheme and host are left aside.
+    prefix: Option<String>,
+    /// All that carry this tag.
+    tag: Option<String>,
+    /// All of the stage.
+    #[serde(default)]
+    all: bool,
+    /// Keep them as stale.
+    #[serde(default)]
+    soft: bool,
+}
+
+/// `POST /v1/cache/purge`: answers that are stored as their origin says.
+pub(super) async fn purge(State(control): Shared, Body(asked): Body<Purged>) -> Result<Json<Value>, Problem> {
+    let what = match (asked.url, asked.prefix, asked.tag, asked.all) {
+        (Some(url), None, None, false) => {
+            let question = Question::new("GET", &url, &[]).map_err(Problem::bad_request)?;
+            What::Target(question.with_head(|head| target_of(head.path, head.query)))
+        }
+        (None, Some(prefix), None, false) => What::Prefix(path_of(&prefix).to_owned()),
+        (None, None, Some(tag), false) => What::Tag(tag),
+        (None, None, None, true) => What::Prefix(String::new()),
+        _ => return Err(Problem::bad_request("name one of url, prefix, tag and all")),
+    };
+    let what = Flush::Purge(Purge { what, is_soft: asked.soft });
+    let purged = control.live.snapshot().flush(&asked.stage, &what, control.live.clock().now());
+    let purged = purged.map_err(|why| Problem::new(StatusCode::NOT_FOUND, why))?;
+    tracing::info!(stage = asked.stage, ?what, "cache purged");
+    Ok(Json(json!({ "purged": purged })))
+}
+
+fn path_of(prefix: &str) -> &str {
+    match prefix.split_once("://") {
+        Some((_, rest)) => &rest[rest.find('/').unwrap_or(rest.len())..],
+        None => prefix,
+    }
 }

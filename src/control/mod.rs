@@ -65,6 +65,7 @@ fn router(control: Arc<Control>) -> Router {
         .route("/v1/usage", get(usage::usage))
         .route("/v1/usage/extend", post(usage::extend))
         .route("/v1/cache/flush", post(cache::flush))
+        .route("/v1/cache/purge", post(cache::purge))
         .route("/v1/openapi.json", get(openapi))
         .layer(middleware::from_fn_with_state(Arc::clone(&control), access::check));
     Router::new()

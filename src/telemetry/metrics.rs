@@ -23,6 +23,8 @@ pub struct Metrics {
     dropped_lines: IntCounter,
     connections: IntGauge,
     cache_bytes: Family<IntGauge>,
+    cache_entries: Family<IntGauge>,
+    cache_evictions: Family<IntCounter>,
     back_end_healthy: Family<IntGauge>,
     store_healthy: IntGauge,
     state_unsaved: IntGauge,
@@ -34,6 +36,9 @@ pub(super) struct RouteFamilies {
     pub requests: Family<IntCounter>,
     pub duration: Family<Histogram>,
     pub integration: Family<Histogram>,
+    pub cache_stale: Family<IntCounter>,
+    pub cache_collapsed: Family<IntCounter>,
+    pub cache_validated: Family<IntCounter>,
     pub cache_hits: Family<IntCounter>,
     pub cache_misses: Family<IntCounter>,
 }
@@ -50,6 +55,16 @@ struct Reloads {
     failure: IntCounter,
     last_success: IntGauge,
     last_timestamp_s: IntGauge,
+}
+
+/// What a stage's cache holds.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheFacts<'a> {
+    pub api: &'a str,
+    pub stage: &'a str,
+    pub bytes: u64,
+    pub entries: u64,
+    pub evictions: u64,
 }
 
 impl Metrics {
@@ -74,6 +89,18 @@ impl Metrics {
                 &registry,
                 "tollgate_cache_bytes",
                 "Bytes that a stage's response cache holds.",
+                &["api", "stage"],
+            ),
+            cache_entries: family(
+                &registry,
+                "tollgate_cache_entries",
+                "Answers that a stage's response cache holds.",
+                &["api", "stage"],
+            ),
+            cache_evictions: family(
+                &registry,
+                "tollgate_cache_evictions_total",
+                "Answers that gave way to others before their time.",
                 &["api", "stage"],
             ),
             back_end_healthy: family(
@@ -115,10 +142,19 @@ impl Metrics {
         self.reloads.count(is_success, now);
     }
 
-    /// Bytes held by each stage's cache, as (api, stage, bytes): all of them, when `/metrics` is asked.
-    pub fn set_cache_bytes<'a>(&self, stages: impl IntoIterator<Item = (&'a str, &'a str, u64)>) {
-        let gauge = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.cache_bytes.replace(stages.into_iter().map(|(api, stage, bytes)| ([api, stage], gauge(bytes))));
+    /// What each stage's cache holds: all of them, when `/metrics` is asked.
+    pub fn set_caches(&self, caches: &[CacheFacts<'_>]) {
+        let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.cache_bytes.replace(caches.iter().map(|cache| ([cache.api, cache.stage], gauge(cache.bytes))));
+        self.cache_entries.replace(caches.iter().map(|cache| ([cache.api, cache.stage], gauge(cache.entries))));
+        for cache in caches {
+            let evictions = self.cache_evictions.child(&[cache.api, cache.stage]);
+            // A cache that was resized begins anew, and counters may.
+            if evictions.get() > cache.evictions {
+                evictions.reset();
+            }
+            evictions.inc_by(cache.evictions - evictions.get());
+        }
     }
 
     /// Whether each target is healthy: all of them, when `/metrics` is asked. Targets are written as configured.
@@ -171,6 +207,24 @@ impl RouteFamilies {
                 registry,
                 "tollgate_integration_duration_seconds",
                 "Time from the first attempt at a back end to the head of its answer.",
+                ROUTE,
+            ),
+            cache_stale: family(
+                registry,
+                "tollgate_cache_stale_total",
+                "Answers that the cache gave although they were stale, as their origin or the client allowed.",
+                ROUTE,
+            ),
+            cache_collapsed: family(
+                registry,
+                "tollgate_cache_collapsed_total",
+                "Answers that came from a fetch that another request had begun.",
+                ROUTE,
+            ),
+            cache_validated: family(
+                registry,
+                "tollgate_cache_validated_total",
+                "Answers that the cache gave after the back end had confirmed them.",
                 ROUTE,
             ),
             cache_hits: family(registry, "tollgate_cache_hits_total", "Answers that the cache gave.", ROUTE),
@@ -329,7 +383,8 @@ mod tests {
         facts.status = 429;
         record(&metrics, &facts, Some(&route), Some(&key));
         metrics.set_connections(1);
-        metrics.set_cache_bytes([("orders", "prod", 4096)]);
+        let (api, stage) = ("orders", "prod");
+        metrics.set_caches(&[CacheFacts { api, stage, bytes: 4096, entries: 2, evictions: 1 }]);
         metrics.set_back_ends_healthy([("127.0.0.1:9001", true)]);
         metrics.set_store(false, 7);
         metrics.config_reloaded(false, STARTED);
@@ -351,6 +406,8 @@ mod tests {
             ("tollgate_back_end_healthy", "target"),
             ("tollgate_build_info", "version"),
             ("tollgate_cache_bytes", "api,stage"),
+            ("tollgate_cache_entries", "api,stage"),
+            ("tollgate_cache_evictions_total", "api,stage"),
             ("tollgate_cache_hits_total", "api,method,route,stage,variant"),
             ("tollgate_cache_misses_total", "api,method,route,stage,variant"),
             ("tollgate_config_last_reload_success", ""),

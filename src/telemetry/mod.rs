@@ -28,7 +28,7 @@ pub use facts::{CacheOutcome, Facts, IntegrationFacts};
 pub use format::Format;
 pub use key_series::KeySeries;
 pub use line::Line;
-pub use metrics::Metrics;
+pub use metrics::{CacheFacts, Metrics};
 pub use route_series::RouteSeries;
 pub use trace::Trace;
 

@@ -34,6 +34,9 @@ struct MethodSeries {
     requests: [OnceLock<IntCounter>; COMMON.len()],
     duration: Histogram,
     integration: OnceLock<Histogram>,
+    cache_stale: OnceLock<IntCounter>,
+    cache_collapsed: OnceLock<IntCounter>,
+    cache_validated: OnceLock<IntCounter>,
     cache_hits: OnceLock<IntCounter>,
     cache_misses: OnceLock<IntCounter>,
 }
@@ -91,6 +94,9 @@ impl MethodSeries {
             requests: Default::default(),
             duration: families.duration.child(labels),
             integration: OnceLock::new(),
+            cache_stale: OnceLock::new(),
+            cache_collapsed: OnceLock::new(),
+            cache_validated: OnceLock::new(),
             cache_hits: OnceLock::new(),
             cache_misses: OnceLock::new(),
         }
@@ -118,6 +124,13 @@ impl MethodSeries {
             }
             CacheOutcome::None | CacheOutcome::Bypass => {}
         }
+        let (counter, family) = match outcome {
+            CacheOutcome::Stale => (&self.cache_stale, &families.cache_stale),
+            CacheOutcome::Collapsed => (&self.cache_collapsed, &families.cache_collapsed),
+            CacheOutcome::Validated => (&self.cache_validated, &families.cache_validated),
+            _ => return,
+        };
+        counter.get_or_init(|| family.child(labels)).inc();
     }
 }
 

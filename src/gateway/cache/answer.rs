@@ -8,7 +8,7 @@ use http::header::{
 };
 
 use super::BODY_BYTES_MAX;
-use super::origin::{self, Variant};
+use super::origin::{Terms, Variant, is_tags};
 use crate::base::{Fields, Now};
 
 /// The head of an answer that may be shared: what of it is everyone's.
@@ -21,6 +21,8 @@ pub struct AnswerHead {
     /// The body's length in bytes, where it was known before the body.
     pub content_length: Option<u64>,
     is_dated: bool,
+    /// How old the answer was when it arrived.
+    age_s: u64,
     /// Which requests it is for, where that is not said by their key alone.
     pub(super) variant: Option<Box<Variant>>,
 }
@@ -52,25 +54,29 @@ impl AnswerHead {
         AnswerHead::keep_all_but(status, all, |_| false)
     }
 
-    /// The same of an origin that is honoured: without the fields that it wants not to be stored and the tags, which
-    /// are for us, and with a date (RFC 9110 section 6.6.1).
+    /// The same of an origin that is honoured: without the fields that it wants not to be stored, and with a date (RFC 9110 section 6.6.1).
     pub(super) fn keep_of_origin(
         status: StatusCode,
         all: &HeaderMap,
-        withheld: &[String],
+        terms: &Terms,
         variant: Option<Box<Variant>>,
         now: Now,
     ) -> AnswerHead {
         let is_left_out =
-            |name: &HeaderName| origin::is_tags(name) || withheld.iter().any(|other| other == name.as_str());
+            |name: &HeaderName| terms.withheld_fields.iter().any(|other| other == name.as_str());
         let mut head = AnswerHead::keep_all_but(status, all, is_left_out);
-        (head.variant, head.is_dated) = (variant, true);
+        (head.variant, head.is_dated, head.age_s) = (variant, true, terms.age.as_secs());
         if !all.contains_key(DATE) {
             let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(now.unix_ms));
             let date = HeaderValue::from_str(&date).ok().map(|date| (DATE, date));
             head.fields = head.fields.into_iter().chain(date).collect();
         }
         head
+    }
+
+    /// The value of `Age` for those who get it as it arrives; `None`: it is new.
+    pub fn age_s(&self) -> Option<u64> {
+        (self.age_s > 0).then_some(self.age_s)
     }
 
     /// Whether its `Date` goes out as its origin wrote it.
@@ -85,7 +91,7 @@ impl AnswerHead {
 
     fn keep_all_but(status: StatusCode, all: &HeaderMap, is_left_out: impl Fn(&HeaderName) -> bool) -> AnswerHead {
         let stays =
-            |name: &HeaderName| !is_of_one_answer(name) && !is_named_in_connection(all, name) && !is_left_out(name);
+            |name: &HeaderName| !is_of_one_answer(name) && !is_tags(name) && !is_named_in_connection(all, name) && !is_left_out(name);
         let kept = || all.iter().filter(|(name, _)| stays(name));
         let mut buffer = BytesMut::with_capacity(kept().map(|(_, value)| value.len()).sum());
         let own = |value: &HeaderValue| {
@@ -94,7 +100,7 @@ impl AnswerHead {
         };
         let (names, values) = (kept().map(|(name, _)| name.clone()), kept().map(|(_, value)| value));
         let fields = names.zip(values.map(own)).filter_map(|(name, value)| Some((name, value?))).collect();
-        AnswerHead { status, fields, content_length: content_length(status, all), is_dated: false, variant: None }
+        AnswerHead { status, fields, content_length: content_length(status, all), is_dated: false, age_s: 0, variant: None }
     }
 
     /// The bytes that this head takes in a store, roughly.

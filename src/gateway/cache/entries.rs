@@ -48,6 +48,10 @@ impl Entries {
         self.shards.iter().map(|shard| read(shard).len()).sum()
     }
 
+    pub(super) fn evictions(&self) -> u64 {
+        self.shards.iter().map(|shard| read(shard).evictions()).sum()
+    }
+
     /// The entry of `key` if it is still kept.
     pub(super) fn find(&self, key: &[u8], now: Now) -> Option<Arc<Entry>> {
         let hash = self.hash(key);

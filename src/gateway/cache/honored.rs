@@ -105,7 +105,7 @@ impl Honored {
         };
         let variant = vary.as_ref().map(|vary| Box::new(vary.variant(&self.asked.fields())));
         let key = self.key(variant.as_deref());
-        let head = Arc::new(AnswerHead::keep_of_origin(status, fields, &terms.withheld_fields, variant, now));
+        let head = Arc::new(AnswerHead::keep_of_origin(status, fields, &terms, variant, now));
         Some(Verdict {
             head,
             key,
@@ -120,7 +120,11 @@ impl Honored {
         let stored = self.stored.as_ref()?;
         let fields = renewed(&stored.head.fields, news);
         // Whoever asks, it is the answer that was everyone's before.
-        let verdict = self.judge_for(Asker::default(), stored.status, &fields, purges, now)?;
+        let mut verdict = self.judge_for(Asker::default(), stored.status, &fields, purges, now)?;
+        // Tags are not among what is stored of a head.
+        if let Some(origin) = &stored.origin {
+            verdict.labels = verdict.labels.with_tags_of(&origin.labels);
+        }
         Some((verdict, stored.body.clone()))
     }
 

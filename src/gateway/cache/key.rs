@@ -257,7 +257,7 @@ mod tests {
 
     fn shape(style: ErrorStyle, written: Option<&[KeyPart]>) -> Shape {
         let key = written.map(|parts| parts.iter().map(|part| Located::new(part.clone(), Span::default())).collect());
-        let cache = RouteCache { span: Span::default(), enabled: None, ttl: None, key };
+        let cache = RouteCache { span: Span::default(), enabled: None, ttl: None, honor_origin: None, key };
         Shape::compile("GET /items/{id}", Some(&cache), style, &["id".into()], 7, Variant::Stable)
     }
 

@@ -299,6 +299,8 @@ mod tests {
         span: Span { file: 0, start: 0, end: 0 },
         enabled: true,
         ttl: Duration::from_secs(300),
+        honor_origin: false,
+        error_ttl: Duration::ZERO,
         size: 1 << 20,
         invalidation: Invalidation { require_authorization: true, on_unauthorized: OnUnauthorized::Warn },
     };
@@ -322,7 +324,7 @@ mod tests {
     fn cache(enabled: Option<bool>, ttl_s: Option<u64>, key: Option<&[KeyPart]>) -> Option<RouteCache> {
         let located = |part: &KeyPart| Located::new(part.clone(), Span { file: 0, start: 3, end: 9 });
         let key = key.map(|parts| parts.iter().map(located).collect());
-        Some(RouteCache { span: Span::default(), enabled, ttl: ttl_s.map(Duration::from_secs), key })
+        Some(RouteCache { span: Span::default(), enabled, ttl: ttl_s.map(Duration::from_secs), honor_origin: None, key })
     }
 
     fn plan(route: &Route, stage: Option<&StageCache>, style: ErrorStyle) -> Option<Plan> {

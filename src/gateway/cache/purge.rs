@@ -26,6 +26,16 @@ pub struct Purge {
     pub is_soft: bool,
 }
 
+impl std::fmt::Display for What {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            What::Target(target) => write!(f, "is stored for {target}"),
+            What::Prefix(prefix) => write!(f, "begins with {prefix:?}"),
+            What::Tag(tag) => write!(f, "is tagged {tag:?}"),
+        }
+    }
+}
+
 /// The purges of one stage.
 ///
 /// A purge is written down and touches no entry: it takes a microsecond, however many answers it is about. An entry is
@@ -183,6 +193,14 @@ impl Log {
 }
 
 impl Labels {
+    /// Those of a newer answer that takes the place of one with these: it has its tags too, unless it has others.
+    pub(super) fn with_tags_of(mut self, before: &Labels) -> Labels {
+        if self.hashes.len() == 1 {
+            self.hashes = before.hashes.clone();
+        }
+        self
+    }
+
     /// Whether a soft purge has made the entry stale.
     pub(super) fn is_stale(&self) -> bool {
         self.is_stale.load(Ordering::Relaxed)

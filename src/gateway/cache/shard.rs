@@ -28,6 +28,8 @@ pub(super) struct Shard {
     main: Queue,
     ghosts: Ghosts,
     size_bytes: u64,
+    /// Entries that gave way to others, so far.
+    evictions: u64,
     /// Where the next look for expired entries begins.
     swept: AtomicUsize,
 }
@@ -66,6 +68,7 @@ impl Shard {
             main: Queue::default(),
             ghosts: Ghosts::default(),
             size_bytes,
+            evictions: 0,
             swept: AtomicUsize::new(0),
         }
     }
@@ -77,6 +80,10 @@ impl Shard {
 
     pub(super) fn len(&self) -> usize {
         self.index.len()
+    }
+
+    pub(super) fn evictions(&self) -> u64 {
+        self.evictions
     }
 
     pub(super) fn size_bytes(&self) -> u64 {
@@ -163,7 +170,9 @@ impl Shard {
             let is_first = self.first.bytes() > self.size_bytes / FIRST_SHARE || self.main.oldest().is_none();
             let oldest = if is_first { self.first.oldest() } else { self.main.oldest() };
             let Some(at) = oldest else { return };
-            gone.extend(self.judge(at, now));
+            let left = self.judge(at, now);
+            self.evictions += u64::from(left.is_some());
+            gone.extend(left);
         }
     }
 

@@ -88,6 +88,11 @@ impl Store {
         self.entries.len()
     }
 
+    /// How many entries have given way to others so far.
+    pub fn evictions(&self) -> u64 {
+        self.entries.evictions()
+    }
+
     /// Drops what has expired or was purged, within eight calls; the server calls it once a second.
     pub fn maintain(&self, now: Now) {
         self.flights.maintain(now);

@@ -85,7 +85,8 @@ fn plan(store: &Arc<Store>, path: &str) -> Plan {
     };
     let invalidation = Invalidation { require_authorization: true, on_unauthorized: OnUnauthorized::Warn };
     let ttl = Duration::from_secs(TTL_S);
-    let stage = StageCache { span, enabled: true, ttl, size: 0, invalidation };
+    let (honor_origin, error_ttl) = (false, Duration::ZERO);
+    let stage = StageCache { span, enabled: true, ttl, honor_origin, error_ttl, size: 0, invalidation };
     let inputs = Inputs {
         route: &route,
         parameter_names: &[],

@@ -315,6 +315,9 @@ async fn write_shared_head(session: &mut Session, ctx: &mut Ctx, shared: &Answer
     for (name, value) in &shared.fields {
         head.append_header(name, value)?;
     }
+    if let Some(age_s) = shared.age_s() {
+        head.insert_header(header::AGE, age_s)?;
+    }
     match shared.content_length {
         Some(_) if shared.status == http::StatusCode::NO_CONTENT => {}
         Some(length) => drop(head.insert_header(header::CONTENT_LENGTH, length)?),

@@ -10,6 +10,13 @@ const REQUEST_ID: &str = "x-request-id";
 const AWS_REQUEST_ID: &str = "x-amzn-requestid";
 const CACHE_STATUS: &str = "cache-status";
 
+/// By which a back end lets its answers be purged.
+const TAGS: [&str; 2] = ["cache-tag", "surrogate-key"];
+
+fn is_tags(name: &[u8]) -> bool {
+    TAGS.iter().any(|tags| name.eq_ignore_ascii_case(tags.as_bytes()))
+}
+
 /// What every answer carries, whoever wrote it.
 #[derive(Clone, Debug)]
 pub struct Seal {
@@ -28,11 +35,11 @@ impl Seal {
         }
     }
 
-    /// Whether an answer's own field `name`, in any case, is replaced by one of these.
+    /// Whether an answer's own field `name`, in any case, is replaced by one of these, or is for the cache alone.
     pub fn replaces(&self, name: impl AsRef<[u8]>) -> bool {
         let name = name.as_ref();
         name.eq_ignore_ascii_case(self.id_name().as_bytes())
-            || (self.cached.is_some() && name.eq_ignore_ascii_case(CACHE_STATUS.as_bytes()))
+            || (self.cached.is_some() && (name.eq_ignore_ascii_case(CACHE_STATUS.as_bytes()) || is_tags(name)))
     }
 
     fn id_name(&self) -> &'static str {
@@ -49,6 +56,9 @@ impl Seal {
 
     /// Adds the fields to an answer's head.
     pub fn apply(&self, head: &mut ResponseHeader) {
+        if self.cached.is_some() {
+            TAGS.iter().for_each(|name| drop(head.remove_header(*name)));
+        }
         self.fields(&mut Insertion(head));
     }
 }

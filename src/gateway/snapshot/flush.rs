@@ -1,7 +1,8 @@
 use super::compile::Snapshot;
 use super::question::Question;
 use super::stage::Stage;
-use crate::base::{Head, Variant};
+use crate::base::{Head, Now, Variant};
+use crate::gateway::cache::{Purge, What, target_of};
 
 /// Which cached answers to forget.
 #[derive(Debug)]
@@ -12,11 +13,13 @@ pub enum Flush {
     Route(String),
     /// The answer to one request, in both variants.
     Key(Box<Question>),
+    /// Of those that are stored as their origin says, what the purge names.
+    Purge(Purge),
 }
 
 impl Snapshot {
     /// Forgets cached answers of the stage called `api/stage`. Says what was forgotten, or what is unknown.
-    pub fn flush(&self, stage: &str, what: &Flush) -> Result<String, String> {
+    pub fn flush(&self, stage: &str, what: &Flush, now: Now) -> Result<String, String> {
         let found = self.stage_named(stage).ok_or_else(|| format!("no stage is called {stage:?}"))?;
         let store = found.cache().ok_or_else(|| format!("the stage {stage:?} has no cache"))?;
         match what {
@@ -26,7 +29,15 @@ impl Snapshot {
             }
             Flush::Route(route) if store.flush_route(route) => Ok(format!("all answers of {route} in {stage}")),
             Flush::Route(route) => Err(format!("the stage {stage:?} caches no route called {route:?}")),
+            Flush::Purge(purge) if found.honoring_cache().is_some() => {
+                store.purge(purge, now);
+                let done = if purge.is_soft { "stale" } else { "gone" };
+                Ok(format!("what {} of {stage} is {done}", purge.what))
+            }
+            Flush::Purge(_) => Err(format!("the stage {stage:?} has no cache with honor_origin")),
             Flush::Key(question) => {
+                let target = question.with_head(|head| target_of(head.path, head.query));
+                store.purge(&Purge { what: What::Target(target), is_soft: false }, now);
                 let keys = question.with_head(|head| self.keys_of(found, head))?;
                 let mut count = 0;
                 for key in &keys {

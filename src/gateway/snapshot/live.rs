@@ -10,7 +10,7 @@ use super::summary::Summary;
 use crate::base::Clock;
 use crate::gateway::integrate::Pools;
 use crate::store::{Health, Store, Usage};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{CacheFacts, Telemetry};
 
 /// How long a stop waits for the access log's writer.
 const LOG_PATIENCE: Duration = Duration::from_secs(5);
@@ -138,7 +138,16 @@ impl Live {
         let metrics = &self.telemetry.metrics;
         metrics.set_connections(self.connections.count());
         let with_cache = snapshot.stages().iter().filter_map(|stage| Some((stage.name(), stage.cache()?)));
-        metrics.set_cache_bytes(with_cache.map(|(name, cache)| (&*name.api, &*name.stage, cache.bytes())));
+        let caches: Vec<_> = with_cache
+            .map(|(name, cache)| CacheFacts {
+                api: &name.api,
+                stage: &name.stage,
+                bytes: cache.bytes(),
+                entries: cache.entries() as u64,
+                evictions: cache.evictions(),
+            })
+            .collect();
+        metrics.set_caches(&caches);
         metrics.set_store(self.store_fault().is_none(), self.store.unsaved());
         let now = self.clock.now();
         let states: Vec<_> = self.pools.alive().iter().flat_map(|pool| pool.states(now).collect::<Vec<_>>()).collect();

@@ -29,13 +29,14 @@ pub type Seconds = u64;
 /// Of a time that is larger than can be imagined: RFC 9111 section 1.2.2.
 const SECONDS_MAX: u64 = 1 << 31;
 
-/// RFC 9213 section 2.2: in this order; the first that is there and well-formed counts.
-const TARGETED: &str = "cdn-cache-control";
+/// RFC 9213 section 2.2: in this order; the first that is there and well-formed counts. The second is what the W3C's note
+/// on edge architecture called the first, and is read in the same way.
+const TARGETED: [&str; 2] = ["cdn-cache-control", "surrogate-control"];
 
 impl Directives {
     /// Of an answer with these fields.
     pub fn of_answer(fields: &Fields<'_>) -> Directives {
-        if let Some(targeted) = dictionary(fields) {
+        if let Some(targeted) = TARGETED.iter().find_map(|name| dictionary(name, fields)) {
             return targeted;
         }
         let mut directives = Directives::default();
@@ -134,9 +135,9 @@ fn unquoted(argument: &[u8]) -> &[u8] {
 }
 
 /// A targeted field is a dictionary of RFC 8941; `None` if there is none, or one that is no dictionary.
-fn dictionary(fields: &Fields<'_>) -> Option<Directives> {
+fn dictionary(name: &str, fields: &Fields<'_>) -> Option<Directives> {
     let (mut directives, mut is_dictionary, mut is_empty) = (Directives::default(), true, true);
-    fields.for_each(TARGETED, |line| {
+    fields.for_each(name, |line| {
         is_dictionary &= end_of_list(line).is_some();
         for_each(line, |key, value| {
             is_empty = false;

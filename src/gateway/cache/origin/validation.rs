@@ -82,7 +82,9 @@ pub(super) fn is_strongly_equal(left: &[u8], right: &[u8]) -> bool {
 /// What describes the stored body stays as it is, and so does its entity tag, which is what the origin confirmed.
 pub fn renewed(stored: &[(HeaderName, HeaderValue)], news: &HeaderMap) -> HeaderMap {
     let mut fields = HeaderMap::with_capacity(stored.len() + 4);
-    for (name, value) in stored.iter().filter(|(name, _)| is_of_the_body(name) || !news.contains_key(name)) {
+    // Its date is of what is said now, even where the origin has no clock to say it.
+    let stays = |name: &HeaderName| is_of_the_body(name) || (!news.contains_key(name) && *name != header::DATE);
+    for (name, value) in stored.iter().filter(|(name, _)| stays(name)) {
         fields.append(name, value.clone());
     }
     for (name, value) in news.iter().filter(|(name, _)| !is_of_the_body(name)) {
