@@ -149,7 +149,8 @@ impl TlsSource<'_> {
 impl AsyncRead for TlsSource<'_> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        loop {
+        // Records without data are read over; a reader without room wants nothing.
+        while buffer.remaining() > 0 {
             let mut session = lock(self.session);
             session.give(buffer);
             if buffer.filled().len() > before || session.is_read_closed() {
@@ -158,6 +159,7 @@ impl AsyncRead for TlsSource<'_> {
             drop(session);
             ready!(self.poll_receive(cx, buffer))?;
         }
+        Poll::Ready(Ok(()))
     }
 }
 
