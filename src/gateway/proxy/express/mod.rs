@@ -2,9 +2,9 @@
 //! Nearly all traffic is that, and it is carried here without sessions and boxed futures.
 //!
 //! In: a client's connection, in plaintext or in TLS. Out: answers, metrics and log lines, the same as the full lane's:
-//! both ask the very same phases. What is not of this lane's shape (upgrades, `Expect` of HTTP/1.1, TLS back ends,
-//! fetches that are shared) is handed to the full lane with what was read, and a connection comes back here after its
-//! answer.
+//! both ask the very same phases. What is not of this lane's shape (upgrades, `Expect` of HTTP/1.1, back ends over TLS
+//! or HTTP/2, fetches that are shared) is handed to the full lane with what was read, and a connection comes back here
+//! after its answer.
 //!
 //! **Promises**: a head or a body that two readers could understand differently is refused and its connection closed;
 //! what is forwarded is framed anew. Bodies stream both ways with the pace of the slower side. An idle connection
