@@ -71,9 +71,9 @@ impl Terms {
         &self.plan
     }
 
-    /// Whether both are of the same plan at the same stage, whatever they say.
-    pub fn has_the_place_of(&self, other: &Terms) -> bool {
-        self.plan.name == other.plan.name && self.stage == other.stage
+    /// The plan's name and the stage's, `api/stage`: the place in which keys find again what they hold after a reload.
+    pub fn place(&self) -> (&str, &str) {
+        (&self.plan.name, &self.stage)
     }
 }
 

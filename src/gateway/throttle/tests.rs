@@ -277,7 +277,7 @@ impl Held {
     }
 
     fn at_the_place_of(&self, terms: &Terms) -> Option<usize> {
-        (0..self.seats.len()).find(|at| self.grant(*at).terms.has_the_place_of(terms))
+        (0..self.seats.len()).find(|at| self.grant(*at).terms.place() == terms.place())
     }
 }
 

@@ -9,7 +9,7 @@ use super::Compiler;
 use crate::config::{self, ApiKey, Fault, KeyDigest};
 use crate::gateway::authorize::{PlaceId, Seat};
 use crate::gateway::snapshot::member::{Keys, Member, Membership, Offer, grant_of};
-use crate::gateway::throttle::{Claim, Places, Plans, Rebase};
+use crate::gateway::throttle::{Claim, Places, Plans, Rebase, Terms};
 
 /// The usage plans of keys, as written, by the key's name.
 pub(super) type IdlePlans = HashMap<Arc<str>, Box<[String]>, RandomState>;
@@ -59,8 +59,10 @@ impl<'p> Before<'p> {
     /// Notes too whose rate changes.
     fn new(keys: Option<&'p Keys>, plans: &Plans, rebase: &mut Rebase) -> Before<'p> {
         let old = keys.map(Keys::places).unwrap_or_default();
-        let place_of = |(_, terms): &_| {
-            let at = old.iter().position(|(_, offer)| offer.terms.has_the_place_of(terms))?;
+        let at: HashMap<_, _, RandomState> =
+            old.iter().enumerate().map(|(at, (_, offer))| (offer.terms.place(), at)).collect();
+        let place_of = |(_, terms): &(_, Terms)| {
+            let at = *at.get(&terms.place())?;
             let place = PlaceId(at as u32);
             rebase.change(place, &old[at].1.terms, terms);
             Some(place)
@@ -124,4 +126,36 @@ pub(super) fn describe_keys(keys: &Keys, idle_plans: &IdlePlans) -> Value {
 fn same_value(name: &str, written: &ApiKey, other: &str) -> Fault {
     let message = format!("api key {name:?} has the same value as {other:?}");
     Fault::at(written.digest.span, message).with_help("give each key a value of its own")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config;
+    use crate::gateway::snapshot::Snapshot;
+
+    const CONFIGURATION: &str = r#"
+        [apis.shop.stages.prod]
+        [apis.shop.stages.test]
+        [usage_plans.both]
+        stages = ["shop/prod", "shop/test"]
+        [usage_plans.idle]
+        [api_keys.zoe]
+        value = "zoe-key-of-20-characters"
+        usage_plans = ["both"]
+        [api_keys.bob]
+        value = "bob-key-of-20-characters"
+        usage_plans = ["idle", "both"]
+        [api_keys.none]
+        value = "none-key-of-20-characters"
+        enabled = false
+    "#;
+
+    #[test]
+    fn keys_are_told_as_they_were_written_although_the_configuration_is_gone() {
+        let config = config::parse(CONFIGURATION).expect("sound");
+        let written = config.describe();
+        let snapshot = Snapshot::compile_alone(config).expect("sound");
+        assert_eq!(snapshot.description(), written);
+        assert_eq!(snapshot.keys().iter().map(|key| key.members().count()).sum::<usize>(), 4);
+    }
 }
