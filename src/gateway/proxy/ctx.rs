@@ -6,11 +6,11 @@ use smallvec::SmallVec;
 use super::arrival;
 use crate::base::{Answer, Fields, Head, Now, RequestId, RouteId, Scheme, StageId, Variant};
 use crate::config::ErrorStyle;
-use crate::gateway::authorize::Key;
+use crate::gateway::authorize::KeyId;
 use crate::gateway::cache;
 use crate::gateway::integrate::{Deadline, Pick};
 use crate::gateway::respond::Seal;
-use crate::gateway::snapshot::{Live, Membership, Plan, Snapshot, Stage};
+use crate::gateway::snapshot::{Live, Member, Plan, Snapshot, Stage};
 use crate::gateway::throttle::Ticket;
 use crate::telemetry::{Facts, Trace};
 
@@ -40,7 +40,7 @@ pub(super) struct Place {
     pub(super) stage: Option<StageId>,
     pub(super) variant: Option<Variant>,
     pub(super) route: Option<RouteId>,
-    pub(super) key: Option<Arc<Key<Membership>>>,
+    pub(super) key: Option<KeyId>,
 }
 
 /// A request that may go on to its integration. Only `admission` makes one.
@@ -125,6 +125,11 @@ impl Ctx {
     pub(super) fn plan(&self) -> Option<&Plan> {
         let variant = self.place.variant?;
         Some(self.stage()?.plan(variant, self.place.route?))
+    }
+
+    /// The key that was found, at the stage.
+    pub(super) fn member(&self) -> Option<Member<'_>> {
+        self.snapshot.keys().key(self.place.key?)?.member(self.place.stage?)
     }
 
     /// What every answer to this request carries.

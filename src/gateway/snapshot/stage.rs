@@ -4,7 +4,7 @@ use crate::base::{RouteId, StageName, Variant};
 use crate::config::ErrorStyle;
 use crate::gateway::route::{Canary, Tree};
 use crate::gateway::{authorize, cache, integrate, throttle};
-use crate::telemetry::{Format, KeySeries, RouteSeries};
+use crate::telemetry::{Format, RouteSeries};
 
 /// A stage of an API, with the plans of its routes in both variants.
 #[derive(Debug)]
@@ -38,13 +38,6 @@ pub struct Plan {
     pub cache: Option<cache::Plan>,
     pub target: integrate::Target,
     pub series: RouteSeries,
-}
-
-/// What an API key holds for a stage.
-#[derive(Debug)]
-pub struct Membership {
-    pub grant: throttle::Grant,
-    pub series: KeySeries,
 }
 
 impl Stage {
