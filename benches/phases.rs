@@ -18,7 +18,7 @@ use tollgate::config::{self, Config, ErrorStyle};
 use tollgate::gateway::cache::Lookup;
 use tollgate::gateway::integrate::Pools;
 use tollgate::gateway::respond::Refused;
-use tollgate::gateway::snapshot::{Live, Plan, Snapshot, Stage};
+use tollgate::gateway::snapshot::{Live, Plan, Snapshot, Stage, grant_of};
 use tollgate::gateway::{authorize, throttle};
 use tollgate::store::Store;
 use tollgate::telemetry::Telemetry;
@@ -176,7 +176,7 @@ fn admission(c: &mut Criterion, live: &Live, runtime: &Runtime) {
     let mut group = c.benchmark_group("admit");
     for (name, key) in [("rate", BUCKET_KEY), ("rate and quota", QUOTA_KEY)] {
         let key = snapshot.keys().find(key_value(key).as_bytes()).expect("a key of the configuration");
-        let grant = key.grant(place.stage).map(|member| &member.grant);
+        let grant = key.member(place.stage).map(grant_of);
         group.bench_function(name, |b| {
             b.iter(|| {
                 let ticket = ready(runtime, || throttle::admit(&plan.limits, grant, route, live.clock(), now));

@@ -87,8 +87,8 @@ fn every_metric_is_documented_and_every_documented_metric_exists() {
     let page = read(&docs("metrics.md"));
     let documented: BTreeSet<&str> =
         page.lines().filter_map(|line| line.strip_prefix("| `tollgate_")?.split('`').next()).collect();
-    let source = read(&docs("../src/telemetry/metrics.rs"));
-    let code = source.split("#[cfg(test)]").next().unwrap();
+    let sources = ["metrics.rs", "route_families.rs"].map(|file| read(&docs("../src/telemetry").join(file)));
+    let code: String = sources.iter().map(|source| source.split("#[cfg(test)]").next().unwrap()).collect();
     let registered: BTreeSet<&str> =
         code.split("\"tollgate_").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert_eq!(documented, registered);

@@ -17,7 +17,7 @@ use tollgate::config::{self, ErrorStyle};
 use tollgate::gateway::cache::Lookup;
 use tollgate::gateway::integrate::{Pools, Target};
 use tollgate::gateway::respond::Refused;
-use tollgate::gateway::snapshot::{Live, Plan, Snapshot, Stage};
+use tollgate::gateway::snapshot::{Live, Plan, Snapshot, Stage, grant_of};
 use tollgate::gateway::transform::Context;
 use tollgate::gateway::{authorize, throttle};
 use tollgate::store::Store;
@@ -151,7 +151,7 @@ fn an_admitted_request_with_a_key_allocates_only_what_it_sends() {
     let place = snapshot.domains().locate(head.host, head.path).unwrap();
     let caller =
         check("authorize", AUTHORIZED, || authorize::check(plan.access, snapshot.keys(), place.stage, &head).unwrap());
-    let grant = caller.grant().map(|member| &member.grant);
+    let grant = caller.member().map(grant_of);
     let route = stage.tree().find(head.method, place.path).unwrap().route;
     // The first request of a key waits for its quota to be reserved.
     block_on(throttle::admit(&plan.limits, grant, route, live.clock(), now)).unwrap();
@@ -229,7 +229,7 @@ fn refused(live: &Live, snapshot: &Snapshot, head: &Head<'_>) -> Answer {
     let (stage, plan, _) = route(snapshot, head);
     let place = snapshot.domains().locate(head.host, head.path).unwrap();
     let caller = authorize::check(plan.access, snapshot.keys(), place.stage, head).unwrap();
-    let grant = caller.grant().map(|member| &member.grant);
+    let grant = caller.member().map(grant_of);
     let route = stage.tree().find(head.method, place.path).unwrap().route;
     let admit = || throttle::admit(&plan.limits, grant, route, live.clock(), now).now_or_never().expect("at once");
     admit().unwrap();

@@ -4,9 +4,10 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Api, ApiKey, Canary, Config, Domain, HealthCheck, HttpIntegration, IntegrationKind, KeyPart, Listen, ListenTls,
-    Located, LogDestination, LogFormat, ParameterMapping, ParameterSource, ParameterTarget, Route, RouteCache, Server,
-    Sources, Stage, StageCache, Sticky, Target, Telemetry, Throttle, UpstreamTls, UsagePlan, api_key,
+    Api, ApiKey, Canary, Config, Domain, HealthCheck, HttpIntegration, IntegrationKind, KeyDigest, KeyPart, Listen,
+    ListenTls, Located, LogDestination, LogFormat, ParameterMapping, ParameterSource, ParameterTarget, Route,
+    RouteCache, Server, Sources, Stage, StageCache, Sticky, Target, Telemetry, Throttle, UpstreamTls, UsagePlan,
+    api_key,
 };
 use crate::base::units::{write_duration, write_size};
 
@@ -24,11 +25,14 @@ impl Config {
             "telemetry": describe_telemetry(&self.telemetry),
             "apis": named(&self.apis, |api| describe.api(api)),
             "usage_plans": named(&self.usage_plans, describe_usage_plan),
-            "api_keys": named(&self.api_keys, describe_api_key),
+            API_KEYS: named(&self.api_keys, |key| describe_api_key(&key.digest, plans_of(key), key.enabled)),
             "domains": named(&self.domains, describe_domain),
         })
     }
 }
+
+/// Under which [`Config::describe`] tells of API keys.
+pub const API_KEYS: &str = "api_keys";
 
 /// What needs to know which texts are secret.
 #[derive(Clone, Copy)]
@@ -251,11 +255,20 @@ fn describe_usage_plan(plan: &UsagePlan) -> Value {
     })
 }
 
-fn describe_api_key(key: &ApiKey) -> Value {
+fn plans_of(key: &ApiKey) -> impl Iterator<Item = &str> {
+    key.usage_plans.iter().map(|plan| plan.value.as_str())
+}
+
+/// How [`Config::describe`] tells of an API key, for who keeps keys and no longer their configuration.
+pub fn describe_api_key<'a>(
+    digest: &KeyDigest,
+    usage_plans: impl IntoIterator<Item = &'a str>,
+    enabled: bool,
+) -> Value {
     json!({
-        "sha256": format!("{}…", hex(&key.digest[..4])),
-        "usage_plans": values(&key.usage_plans),
-        "enabled": key.enabled,
+        "sha256": format!("{}…", hex(&digest[..4])),
+        "usage_plans": usage_plans.into_iter().collect::<Vec<_>>(),
+        "enabled": enabled,
     })
 }
 

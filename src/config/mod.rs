@@ -45,6 +45,7 @@ pub use admin::Admin;
 pub use api::{Api, ErrorStyle};
 pub use api_key::{ApiKey, KeyDigest};
 pub use cache::{Invalidation, KeyPart, OnUnauthorized, RouteCache, StageCache};
+pub use describe::{API_KEYS, describe_api_key};
 pub use domain::{Domain, Mapping};
 pub use fault::{Fault, Faults};
 pub use footprint::Footprint;

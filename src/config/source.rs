@@ -107,6 +107,11 @@ impl Sources {
         Arc::make_mut(&mut self.footprint)
     }
 
+    /// Lets go of all texts, for who keeps a configuration and shows nothing of it any more.
+    pub fn forget_texts(&mut self) {
+        self.files.iter_mut().for_each(|file| file.text = Arc::default());
+    }
+
     /// The number that the next file gets.
     pub(super) fn next(&self) -> u32 {
         self.files.len() as u32

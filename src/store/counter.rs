@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::base::{Clock, Now};
 use crate::config::Period;
@@ -34,7 +33,8 @@ impl Quota {
     }
 }
 
-/// The requests of one key under one plan, over all stages, in the current period.
+/// The requests of one key under one plan, over all stages, in the current period. With its reference counts it is as
+/// large as a cache line.
 #[derive(Debug)]
 pub struct Counter {
     key: Arc<str>,
@@ -42,10 +42,9 @@ pub struct Counter {
     used: TallyCell,
     /// The durable mark. Written by the writer thread only.
     reserved: TallyCell,
-    /// What the operator granted on top of the limit. Written by the writer thread only.
+    /// What the operator granted on top of the limit. Written by the writer thread only. Its flag: the writer has been
+    /// asked for the next block and has not answered.
     extension: TallyCell,
-    /// The writer has been asked for the next block and has not answered.
-    is_asking: AtomicBool,
 }
 
 /// A request that was counted.
@@ -110,7 +109,6 @@ impl Counter {
             used: TallyCell::new(mark),
             reserved: TallyCell::new(mark),
             extension: TallyCell::new(extension),
-            is_asking: AtomicBool::new(false),
         }
     }
 
@@ -225,7 +223,7 @@ impl Counter {
 
     /// Whether the caller is the one to ask.
     pub(super) fn begin_asking(&self) -> bool {
-        !self.is_asking.swap(true, Ordering::AcqRel)
+        self.extension.raise_flag()
     }
 
     /// Takes back a count of a request that another limit refused. Nothing happens if its period is over.
@@ -292,7 +290,7 @@ impl Counter {
 
     /// The next block may be asked for. Not a plain store: who asked meanwhile in vain is heard of after this.
     pub(super) fn answer(&self) {
-        self.is_asking.swap(false, Ordering::AcqRel);
+        self.extension.lower_flag();
     }
 
     /// Requests that are counted and would be unknown after a crash.

@@ -38,7 +38,7 @@ impl Tally {
 /// A [`Tally`] in one atomic word: 4 bits of era, 20 of period, 40 of count.
 ///
 /// The era changes when a promise that readers may have relied on is withdrawn ([`TallyCell::end_era`]): whoever
-/// looked before cannot [`TallyCell::replace`] after.
+/// looked before cannot [`TallyCell::replace`] after. A cell that needs no eras has a flag in their place.
 #[derive(Debug, Default)]
 pub(super) struct TallyCell(AtomicU64);
 
@@ -65,8 +65,19 @@ impl TallyCell {
         self.seen().tally()
     }
 
+    /// Puts `tally` in, whatever was there. What stands in the era's place stays.
     pub fn store(&self, tally: Tally) {
-        self.0.store(tally.to_bits(), Ordering::Release);
+        let with = |bits: u64| Some((bits & !(ERA - 1)) | tally.to_bits());
+        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, with);
+    }
+
+    /// Raises the flag of a cell that has no eras; says whether it was down.
+    pub fn raise_flag(&self) -> bool {
+        self.0.fetch_or(ERA, Ordering::AcqRel) & ERA == 0
+    }
+
+    pub fn lower_flag(&self) {
+        self.0.fetch_and(!ERA, Ordering::AcqRel);
     }
 
     /// Puts `tally` in the place of what was seen, or says what is there instead.
@@ -94,6 +105,18 @@ mod tests {
             assert_eq!(cell.end_era(), tally);
         }
         assert_eq!(cell.load(), tally);
+    }
+
+    #[test]
+    fn a_flag_is_raised_once_and_stays_while_tallies_change() {
+        let cell = TallyCell::default();
+        assert!(cell.raise_flag() && !cell.raise_flag());
+        cell.store(Tally::new(7, Tally::COUNT_MAX));
+        assert!(!cell.raise_flag());
+        assert_eq!(cell.load(), Tally::new(7, Tally::COUNT_MAX));
+        cell.lower_flag();
+        assert!(cell.raise_flag());
+        assert_eq!(cell.load(), Tally::new(7, Tally::COUNT_MAX));
     }
 
     #[test]

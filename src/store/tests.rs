@@ -518,5 +518,5 @@ async fn a_damaged_file_is_refused_and_never_read_as_unused() {
 
 #[test]
 fn a_counter_stays_small() {
-    assert!(size_of::<Counter>() <= 56, "{}", size_of::<Counter>());
+    assert!(size_of::<Counter>() <= 48, "{}", size_of::<Counter>());
 }

@@ -106,8 +106,8 @@ mod tests {
 
     use super::*;
     use crate::base::{LogDetail, Refusal, StageName, Variant};
-    use crate::telemetry::line::tests::{STARTED, facts, line};
-    use crate::telemetry::{Facts, IntegrationFacts, KeySeries, RouteSeries};
+    use crate::telemetry::line::tests::{Alice, STARTED, facts, line};
+    use crate::telemetry::{Facts, IntegrationFacts, RouteSeries};
 
     fn compiled(format: &str) -> Result<Format, String> {
         Format::compile(&LogFormat::Context(format.to_owned()))
@@ -119,8 +119,8 @@ mod tests {
         let format = compiled(&format!("$context.requestId|{format}")).expect("the format is valid");
         let stage = StageName { api: "orders".into(), stage: "prod".into() };
         let route = RouteSeries::new(stage, Variant::Stable, "/orders/{id}".into());
-        let key = KeySeries::new("basic".into(), "alice".into());
-        let line = Line { route: Some(&route), key: Some(&key), ..line(facts) };
+        let alice = Alice::default();
+        let line = Line { route: Some(&route), key: Some(alice.facts()), ..line(facts) };
         let now = Now { mono_ns: STARTED.mono_ns + 12_900_000, ..STARTED };
         let mut out = Vec::new();
         format.push(&mut out, &mut Civil::default(), &line, now);

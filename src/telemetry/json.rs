@@ -38,8 +38,8 @@ fn push_route_and_key(object: &mut Object<'_>, line: &Line<'_>) {
         object.text("route", route.route());
     }
     if let Some(key) = line.key {
-        object.text("key", key.key());
-        object.text("plan", key.plan());
+        object.text("key", key.name);
+        object.text("plan", key.plan.plan());
     }
 }
 
@@ -142,8 +142,8 @@ mod tests {
 
     use super::*;
     use crate::base::{LogDetail, Refusal, StageName, Variant};
-    use crate::telemetry::line::tests::{STARTED, facts, line};
-    use crate::telemetry::{CacheOutcome, IntegrationFacts, KeySeries, RouteSeries};
+    use crate::telemetry::line::tests::{Alice, STARTED, facts, line};
+    use crate::telemetry::{CacheOutcome, IntegrationFacts, RouteSeries};
 
     fn written(line: &Line<'_>, took: Duration) -> String {
         let mut out = Vec::new();
@@ -168,8 +168,8 @@ mod tests {
         };
         let stage = StageName { api: "orders".into(), stage: "prod".into() };
         let route = RouteSeries::new(stage, Variant::Canary, "/orders/{id}".into());
-        let key = KeySeries::new("basic".into(), "alice".into());
-        let line = Line { route: Some(&route), key: Some(&key), user_agent: Some(b"curl/8"), ..line(&facts) };
+        let alice = Alice::default();
+        let line = Line { route: Some(&route), key: Some(alice.facts()), user_agent: Some(b"curl/8"), ..line(&facts) };
         let expected = concat!(
             r#"{"time":"2024-01-31T10:11:12.034Z","request_id":"request-1","client":"127.0.0.1","method":"GET","#,
             r#""host":"api.example.com","path":"/prod/orders/7","status":502,"bytes_in":0,"bytes_out":812,"#,

@@ -2,21 +2,33 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use prometheus::IntCounter;
-
+use super::count::Count;
 use super::metrics::KeyFamilies;
 use crate::base::Refusal;
 
 /// The label of every key beyond the cap.
 const OTHER_KEY: &str = "other";
 
-/// The series of one API key in one usage plan: made empty with the configuration, opened at the first request.
+/// The series of one usage plan: made empty with the configuration, opened at the first refusal.
 #[derive(Debug)]
-pub struct KeySeries {
+pub struct PlanSeries {
     plan: Arc<str>,
-    key: Arc<str>,
-    requests: OnceLock<IntCounter>,
-    throttled: [OnceLock<IntCounter>; REASONS.len()],
+    throttled: [OnceLock<Count>; REASONS.len()],
+}
+
+/// The series of one API key in one usage plan: made empty with the key, opened at its first request.
+#[derive(Debug, Default)]
+pub struct KeySeries {
+    requests: OnceLock<Count>,
+}
+
+/// A known caller: its key under its usage plan.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyFacts<'a> {
+    pub plan: &'a PlanSeries,
+    /// The key's name: its value is never a label.
+    pub name: &'a Arc<str>,
+    pub series: &'a KeySeries,
 }
 
 /// The values of `reason` in `tollgate_throttled_total`.
@@ -27,10 +39,10 @@ const REASONS: [(&str, Refusal); 4] = [
     ("stage", Refusal::StageThrottled),
 ];
 
-impl KeySeries {
-    /// Both by name: a key's value is never a label. `plan` is empty for a key without a plan for the stage.
-    pub fn new(plan: Arc<str>, key: Arc<str>) -> KeySeries {
-        KeySeries { plan, key, requests: OnceLock::new(), throttled: Default::default() }
+impl PlanSeries {
+    /// By the plan's name, which is empty for requests without one.
+    pub fn new(plan: Arc<str>) -> PlanSeries {
+        PlanSeries { plan, throttled: Default::default() }
     }
 
     /// The usage plan's name.
@@ -38,19 +50,16 @@ impl KeySeries {
         &self.plan
     }
 
-    /// The key's name.
-    pub fn key(&self) -> &str {
-        &self.key
-    }
-
-    pub(super) fn count(&self, families: &KeyFamilies) {
-        let open = || families.requests.child(&[&self.plan, families.cap.label(&self.key)]);
-        self.requests.get_or_init(open).inc();
-    }
-
     pub(super) fn count_refusal(&self, families: &KeyFamilies, refusal: Refusal) {
         let Some(at) = REASONS.iter().position(|(_, reason)| *reason == refusal) else { return };
         self.throttled[at].get_or_init(|| families.throttled.child(&[&self.plan, REASONS[at].0])).inc();
+    }
+}
+
+impl KeyFacts<'_> {
+    pub(super) fn count(&self, families: &KeyFamilies) {
+        let open = || families.requests.child(&[&self.plan.plan, families.cap.label(self.name)]);
+        self.series.requests.get_or_init(open).inc();
     }
 }
 

@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use super::{Facts, Format, KeySeries, RouteSeries};
+use super::{Facts, Format, KeyFacts, RouteSeries};
 
 /// A request that is over, as metrics and the access log see it.
 ///
@@ -22,7 +22,7 @@ pub struct Line<'a> {
     /// `None` for a request that reached no stage.
     pub route: Option<&'a RouteSeries>,
     /// `None` for a request without a known API key.
-    pub key: Option<&'a KeySeries>,
+    pub key: Option<KeyFacts<'a>>,
     /// The stage's format, or the configuration's.
     pub format: &'a Format,
 }
@@ -30,13 +30,29 @@ pub struct Line<'a> {
 #[cfg(test)]
 pub(super) mod tests {
     use std::net::Ipv4Addr;
+    use std::sync::Arc;
 
     use super::*;
     use crate::base::{Fields, Head, Now, RequestId, Scheme};
-    use crate::telemetry::Trace;
+    use crate::telemetry::{KeySeries, PlanSeries, Trace};
 
     /// The moment at which every test's request starts: 2024-01-31T10:11:12.034Z.
     pub const STARTED: Now = Now { mono_ns: 1, unix_ms: 1_706_695_872_034 };
+
+    /// The key `alice` in the plan `basic`.
+    pub struct Alice(PlanSeries, Arc<str>, KeySeries);
+
+    impl Default for Alice {
+        fn default() -> Alice {
+            Alice(PlanSeries::new("basic".into()), "alice".into(), KeySeries::default())
+        }
+    }
+
+    impl Alice {
+        pub fn facts(&self) -> KeyFacts<'_> {
+            KeyFacts { plan: &self.0, name: &self.1, series: &self.2 }
+        }
+    }
 
     /// What a test reads its trace fields from.
     pub fn head<'a>(fields: &'a [(&'a str, &'a [u8])]) -> Head<'a> {

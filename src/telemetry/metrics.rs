@@ -1,13 +1,12 @@
 use prometheus::core::Collector;
-use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder};
+use prometheus::{IntCounter, IntGauge, Registry, TextEncoder};
 
+use super::count::Count;
 use super::family::{Child, Family};
-use super::key_series::KeyCap;
-use super::{KeySeries, Line, RouteSeries};
+use super::key_series::{KeyCap, PlanSeries};
+use super::route_families::RouteFamilies;
+use super::{Line, RouteSeries};
 use crate::base::{Now, Refusal};
-
-/// The labels of a route's series.
-const ROUTE: &[&str] = &["api", "stage", "variant", "route", "method"];
 
 /// The process's metrics, under the names that `docs/reference.md` promises.
 pub struct Metrics {
@@ -17,7 +16,7 @@ pub struct Metrics {
     /// Where requests are counted that reached no stage.
     unrouted: RouteSeries,
     /// Where refusals are counted of requests without a known key.
-    keyless: KeySeries,
+    keyless: PlanSeries,
     /// In the order of [`Refusal::all`].
     refusals: Vec<IntCounter>,
     dropped_lines: IntCounter,
@@ -31,22 +30,10 @@ pub struct Metrics {
     reloads: Reloads,
 }
 
-/// What [`RouteSeries`] opens its series from.
-pub(super) struct RouteFamilies {
-    pub requests: Family<IntCounter>,
-    pub duration: Family<Histogram>,
-    pub integration: Family<Histogram>,
-    pub cache_stale: Family<IntCounter>,
-    pub cache_collapsed: Family<IntCounter>,
-    pub cache_validated: Family<IntCounter>,
-    pub cache_hits: Family<IntCounter>,
-    pub cache_misses: Family<IntCounter>,
-}
-
-/// What [`KeySeries`] opens its series from.
+/// What the series of keys and plans are opened from.
 pub(super) struct KeyFamilies {
-    pub requests: Family<IntCounter>,
-    pub throttled: Family<IntCounter>,
+    pub requests: Family<Count>,
+    pub throttled: Family<Count>,
     pub cap: KeyCap,
 }
 
@@ -74,10 +61,10 @@ impl Metrics {
         register_process(&registry);
         count_build(&registry);
         Metrics {
-            routes: RouteFamilies::register(&registry),
+            routes: register_routes(&registry),
             keys: KeyFamilies::register(&registry, key_labels_max),
             unrouted: RouteSeries::unrouted(),
-            keyless: KeySeries::new("".into(), "".into()),
+            keyless: PlanSeries::new("".into()),
             refusals: register_refusals(&registry),
             dropped_lines: single(
                 &registry,
@@ -128,7 +115,7 @@ impl Metrics {
         }
         if let Some(refusal) = line.facts.refusal {
             self.refusals[refusal as usize].inc();
-            line.key.unwrap_or(&self.keyless).count_refusal(&self.keys, refusal);
+            line.key.map_or(&self.keyless, |key| key.plan).count_refusal(&self.keys, refusal);
         }
     }
 
@@ -188,56 +175,6 @@ impl Metrics {
     }
 }
 
-impl RouteFamilies {
-    fn register(registry: &Registry) -> RouteFamilies {
-        RouteFamilies {
-            requests: family(
-                registry,
-                "tollgate_requests_total",
-                "Requests that are over, by the status that was answered; 499 if the client went away before.",
-                &["api", "stage", "variant", "route", "method", "status"],
-            ),
-            duration: family(
-                registry,
-                "tollgate_request_duration_seconds",
-                "Time from a request's head to the end of its answer.",
-                ROUTE,
-            ),
-            integration: family(
-                registry,
-                "tollgate_integration_duration_seconds",
-                "Time from the first attempt at a back end to the head of its answer.",
-                ROUTE,
-            ),
-            cache_stale: family(
-                registry,
-                "tollgate_cache_stale_total",
-                "Answers that the cache gave although they were stale, as their origin or the client allowed.",
-                ROUTE,
-            ),
-            cache_collapsed: family(
-                registry,
-                "tollgate_cache_collapsed_total",
-                "Answers that came from a fetch that another request had begun.",
-                ROUTE,
-            ),
-            cache_validated: family(
-                registry,
-                "tollgate_cache_validated_total",
-                "Answers that the cache gave after the back end had confirmed them.",
-                ROUTE,
-            ),
-            cache_hits: family(registry, "tollgate_cache_hits_total", "Answers that the cache gave.", ROUTE),
-            cache_misses: family(
-                registry,
-                "tollgate_cache_misses_total",
-                "Answers that the cache had to fetch.",
-                ROUTE,
-            ),
-        }
-    }
-}
-
 impl KeyFamilies {
     fn register(registry: &Registry, labels_max: usize) -> KeyFamilies {
         KeyFamilies {
@@ -291,6 +228,12 @@ impl Reloads {
             self.last_timestamp_s.set((now.unix_ms / 1000) as i64);
         }
     }
+}
+
+fn register_routes(registry: &Registry) -> RouteFamilies {
+    let routes = RouteFamilies::new();
+    register(registry, routes.clone());
+    routes
 }
 
 /// Every refusal from the start, at zero: an alert on a rate sees the first one.
@@ -350,15 +293,15 @@ mod tests {
 
     use super::*;
     use crate::base::{StageName, Variant};
-    use crate::telemetry::line::tests::{STARTED, facts, line};
-    use crate::telemetry::{CacheOutcome, Facts, IntegrationFacts};
+    use crate::telemetry::line::tests::{Alice, STARTED, facts, line};
+    use crate::telemetry::{CacheOutcome, Facts, IntegrationFacts, KeyFacts};
 
     fn route() -> RouteSeries {
         let stage = StageName { api: "orders".into(), stage: "prod".into() };
         RouteSeries::new(stage, Variant::Stable, "/orders/{id}".into())
     }
 
-    fn record(metrics: &Metrics, facts: &Facts, route: Option<&RouteSeries>, key: Option<&KeySeries>) {
+    fn record(metrics: &Metrics, facts: &Facts, route: Option<&RouteSeries>, key: Option<KeyFacts<'_>>) {
         metrics.record(&Line { route, key, ..line(facts) }, STARTED);
     }
 
@@ -371,17 +314,17 @@ mod tests {
     /// A process in which everything has happened once.
     fn eventful() -> Metrics {
         let metrics = Metrics::new(10, STARTED);
-        let (route, key) = (route(), KeySeries::new("basic".into(), "alice".into()));
+        let (route, alice) = (route(), Alice::default());
         let mut facts = facts();
         for cache in [CacheOutcome::Hit, CacheOutcome::Miss] {
             facts.cache = cache;
             facts.integration =
                 IntegrationFacts { attempts: 1, latency: Duration::from_millis(3), ..Default::default() };
-            record(&metrics, &facts, Some(&route), Some(&key));
+            record(&metrics, &facts, Some(&route), Some(alice.facts()));
         }
         facts.refusal = Some(Refusal::RateExceeded);
         facts.status = 429;
-        record(&metrics, &facts, Some(&route), Some(&key));
+        record(&metrics, &facts, Some(&route), Some(alice.facts()));
         metrics.set_connections(1);
         let (api, stage) = ("orders", "prod");
         metrics.set_caches(&[CacheFacts { api, stage, bytes: 4096, entries: 2, evictions: 1 }]);

@@ -1,9 +1,9 @@
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use prometheus::{Histogram, IntCounter};
-
-use super::metrics::RouteFamilies;
+use super::histogram::Histogram;
+use super::route_families::RouteFamilies;
 use super::{CacheOutcome, Line};
 use crate::base::{Now, StageName, Variant};
 
@@ -12,9 +12,9 @@ const METHODS: [&str; 10] =
     ["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS", "TRACE", "CONNECT", OTHER_METHOD];
 const OTHER_METHOD: &str = "other";
 
-/// The statuses whose counter is kept at hand.
+/// The statuses whose counter is at hand, the most frequent first: six share a line with those of the cache.
 const COMMON: [u16; 20] =
-    [200, 201, 202, 204, 206, 301, 302, 304, 400, 401, 403, 404, 405, 409, 413, 429, 500, 502, 503, 504];
+    [200, 429, 304, 404, 401, 201, 204, 202, 206, 301, 302, 400, 403, 405, 409, 413, 500, 502, 503, 504];
 
 /// The series of one route in one variant of a stage: compiled with the route, opened when it is first called.
 ///
@@ -25,20 +25,25 @@ pub struct RouteSeries {
     stage: Arc<str>,
     variant: &'static str,
     route: Arc<str>,
-    methods: [OnceLock<Box<MethodSeries>>; METHODS.len()],
+    methods: [OnceLock<Arc<MethodSeries>>; METHODS.len()],
 }
 
-/// The series of one method of a route.
-#[derive(Debug)]
-struct MethodSeries {
-    requests: [OnceLock<IntCounter>; COMMON.len()],
-    duration: Histogram,
-    integration: OnceLock<Histogram>,
-    cache_stale: OnceLock<IntCounter>,
-    cache_collapsed: OnceLock<IntCounter>,
-    cache_validated: OnceLock<IntCounter>,
-    cache_hits: OnceLock<IntCounter>,
-    cache_misses: OnceLock<IntCounter>,
+/// The series of one method of a route, side by side: a request touches three cache lines of them.
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+pub(super) struct MethodSeries {
+    cache_hits: AtomicU64,
+    cache_misses: AtomicU64,
+    /// In the order of [`COMMON`].
+    requests: [AtomicU64; COMMON.len()],
+    pub duration: Histogram,
+    pub integration: Histogram,
+    /// Requests with other statuses. A back end may answer with any three digits; those that RFC 9110 section 15 has
+    /// no class for are all under 0.
+    rare: Mutex<BTreeMap<u16, u64>>,
+    cache_stale: AtomicU64,
+    cache_collapsed: AtomicU64,
+    cache_validated: AtomicU64,
 }
 
 impl RouteSeries {
@@ -76,67 +81,86 @@ impl RouteSeries {
 
     pub(super) fn record(&self, families: &RouteFamilies, line: &Line<'_>, now: Now) {
         let at = METHODS.iter().position(|method| *method == line.method).unwrap_or(METHODS.len() - 1);
-        let labels = [self.api(), self.stage(), self.variant, self.route(), METHODS[at]];
-        let series = self.methods[at].get_or_init(|| Box::new(MethodSeries::open(families, &labels)));
+        let labels = || [self.api(), self.stage(), self.variant, self.route(), METHODS[at]];
+        let series = self.methods[at].get_or_init(|| families.open(labels()));
         let facts = line.facts;
-        series.count(families, &labels, facts.final_status());
-        series.duration.observe(now.since(facts.started).as_secs_f64());
+        series.count(facts.final_status());
+        series.duration.observe(now.since(facts.started));
         if facts.integration.attempts > 0 {
-            series.observe_integration(families, &labels, facts.integration.latency);
+            series.integration.observe(facts.integration.latency);
         }
-        series.count_cache(families, &labels, facts.cache);
+        series.count_cache(facts.cache);
     }
 }
 
 impl MethodSeries {
-    fn open(families: &RouteFamilies, labels: &[&str; 5]) -> MethodSeries {
-        MethodSeries {
-            requests: Default::default(),
-            duration: families.duration.child(labels),
-            integration: OnceLock::new(),
-            cache_stale: OnceLock::new(),
-            cache_collapsed: OnceLock::new(),
-            cache_validated: OnceLock::new(),
-            cache_hits: OnceLock::new(),
-            cache_misses: OnceLock::new(),
-        }
-    }
-
-    fn count(&self, families: &RouteFamilies, labels: &[&str; 5], status: u16) {
+    fn count(&self, status: u16) {
         match COMMON.iter().position(|common| *common == status) {
-            Some(at) => self.requests[at].get_or_init(|| requests_child(families, labels, status)).inc(),
-            None => requests_child(families, labels, status).inc(),
+            Some(at) => add(&self.requests[at]),
+            None => {
+                let status = if (100..=599).contains(&status) { status } else { 0 };
+                *self.rare.lock().unwrap_or_else(PoisonError::into_inner).entry(status).or_default() += 1;
+            }
         }
-    }
-
-    fn observe_integration(&self, families: &RouteFamilies, labels: &[&str; 5], latency: Duration) {
-        self.integration.get_or_init(|| families.integration.child(labels)).observe(latency.as_secs_f64());
     }
 
     /// API Gateway's `CacheHitCount` and `CacheMissCount`: answers that the cache gave, and that it had to fetch.
-    fn count_cache(&self, families: &RouteFamilies, labels: &[&str; 5], outcome: CacheOutcome) {
+    fn count_cache(&self, outcome: CacheOutcome) {
         match outcome {
-            CacheOutcome::Hit | CacheOutcome::Stale | CacheOutcome::Collapsed => {
-                self.cache_hits.get_or_init(|| families.cache_hits.child(labels)).inc();
+            CacheOutcome::Hit => add(&self.cache_hits),
+            CacheOutcome::Stale => {
+                add(&self.cache_hits);
+                add(&self.cache_stale);
             }
-            CacheOutcome::Miss | CacheOutcome::Expired | CacheOutcome::Refreshed | CacheOutcome::Validated => {
-                self.cache_misses.get_or_init(|| families.cache_misses.child(labels)).inc();
+            CacheOutcome::Collapsed => {
+                add(&self.cache_hits);
+                add(&self.cache_collapsed);
+            }
+            CacheOutcome::Miss | CacheOutcome::Expired | CacheOutcome::Refreshed => add(&self.cache_misses),
+            CacheOutcome::Validated => {
+                add(&self.cache_misses);
+                add(&self.cache_validated);
             }
             CacheOutcome::None | CacheOutcome::Bypass => {}
         }
-        let (counter, family) = match outcome {
-            CacheOutcome::Stale => (&self.cache_stale, &families.cache_stale),
-            CacheOutcome::Collapsed => (&self.cache_collapsed, &families.cache_collapsed),
-            CacheOutcome::Validated => (&self.cache_validated, &families.cache_validated),
-            _ => return,
-        };
-        counter.get_or_init(|| family.child(labels)).inc();
+    }
+
+    /// What was counted by status, 0 standing for all that is no status.
+    pub fn requests(&self) -> Vec<(u16, u64)> {
+        let common = COMMON.iter().zip(&self.requests).map(|(status, count)| (*status, get(count)));
+        let rare = self.rare.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = common.chain(rare.iter().map(|(status, count)| (*status, *count)));
+        all.filter(|(_, count)| *count > 0).collect()
+    }
+
+    pub fn cache_hits(&self) -> u64 {
+        get(&self.cache_hits)
+    }
+
+    pub fn cache_misses(&self) -> u64 {
+        get(&self.cache_misses)
+    }
+
+    /// Of the hits, those that were stale.
+    pub fn cache_stale(&self) -> u64 {
+        get(&self.cache_stale)
+    }
+
+    /// Of the hits, those from another request's fetch.
+    pub fn cache_collapsed(&self) -> u64 {
+        get(&self.cache_collapsed)
+    }
+
+    /// Of the misses, those where the back end confirmed what was stored.
+    pub fn cache_validated(&self) -> u64 {
+        get(&self.cache_validated)
     }
 }
 
-/// A back end may answer with any three digits; only those that RFC 9110 section 15 has a class for become labels.
-fn requests_child(families: &RouteFamilies, labels: &[&str; 5], status: u16) -> IntCounter {
-    let [api, stage, variant, route, method] = *labels;
-    let code = if (100..=599).contains(&status) { status.to_string() } else { String::from("other") };
-    families.requests.child(&[api, stage, variant, route, method, &code])
+fn add(count: &AtomicU64) {
+    count.fetch_add(1, Ordering::Relaxed);
+}
+
+fn get(count: &AtomicU64) -> u64 {
+    count.load(Ordering::Relaxed)
 }

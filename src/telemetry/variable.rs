@@ -131,7 +131,7 @@ impl Variable {
             Variable::IntegrationLatency => push_integration_latency(out, line),
             Variable::IntegrationStatus => push_status(out, facts.integration.status),
             Variable::IsCanaryRequest => push_text(out, facts.is_canary.map(|is| if is { "true" } else { "false" })),
-            Variable::KeyName => push_text(out, line.key.map(|key| key.key())),
+            Variable::KeyName => push_text(out, line.key.map(|key| &**key.name)),
             Variable::Path => push_text(out, Some(line.path)),
             Variable::Protocol => push_text(out, Some(line.protocol)),
             Variable::RequestId => push_text(out, Some(facts.request_id.as_str())),

@@ -62,8 +62,7 @@ impl AnswerHead {
         variant: Option<Box<Variant>>,
         now: Now,
     ) -> AnswerHead {
-        let is_left_out =
-            |name: &HeaderName| terms.withheld_fields.iter().any(|other| other == name.as_str());
+        let is_left_out = |name: &HeaderName| terms.withheld_fields.iter().any(|other| other == name.as_str());
         let mut head = AnswerHead::keep_all_but(status, all, is_left_out);
         (head.variant, head.is_dated, head.age_s) = (variant, true, terms.age.as_secs());
         if !all.contains_key(DATE) {
@@ -90,8 +89,9 @@ impl AnswerHead {
     }
 
     fn keep_all_but(status: StatusCode, all: &HeaderMap, is_left_out: impl Fn(&HeaderName) -> bool) -> AnswerHead {
-        let stays =
-            |name: &HeaderName| !is_of_one_answer(name) && !is_tags(name) && !is_named_in_connection(all, name) && !is_left_out(name);
+        let stays = |name: &HeaderName| {
+            !is_of_one_answer(name) && !is_tags(name) && !is_named_in_connection(all, name) && !is_left_out(name)
+        };
         let kept = || all.iter().filter(|(name, _)| stays(name));
         let mut buffer = BytesMut::with_capacity(kept().map(|(_, value)| value.len()).sum());
         let own = |value: &HeaderValue| {
@@ -100,7 +100,14 @@ impl AnswerHead {
         };
         let (names, values) = (kept().map(|(name, _)| name.clone()), kept().map(|(_, value)| value));
         let fields = names.zip(values.map(own)).filter_map(|(name, value)| Some((name, value?))).collect();
-        AnswerHead { status, fields, content_length: content_length(status, all), is_dated: false, age_s: 0, variant: None }
+        AnswerHead {
+            status,
+            fields,
+            content_length: content_length(status, all),
+            is_dated: false,
+            age_s: 0,
+            variant: None,
+        }
     }
 
     /// The bytes that this head takes in a store, roughly.

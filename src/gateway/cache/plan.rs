@@ -324,7 +324,13 @@ mod tests {
     fn cache(enabled: Option<bool>, ttl_s: Option<u64>, key: Option<&[KeyPart]>) -> Option<RouteCache> {
         let located = |part: &KeyPart| Located::new(part.clone(), Span { file: 0, start: 3, end: 9 });
         let key = key.map(|parts| parts.iter().map(located).collect());
-        Some(RouteCache { span: Span::default(), enabled, ttl: ttl_s.map(Duration::from_secs), honor_origin: None, key })
+        Some(RouteCache {
+            span: Span::default(),
+            enabled,
+            ttl: ttl_s.map(Duration::from_secs),
+            honor_origin: None,
+            key,
+        })
     }
 
     fn plan(route: &Route, stage: Option<&StageCache>, style: ErrorStyle) -> Option<Plan> {

@@ -481,6 +481,7 @@ impl Annals {
                 Lookup::Hit(entry) => assert!(began(&entry.body) >= self.since[target]),
                 Lookup::Lead(leader) => self.fetches.push((target, leader, step)),
                 Lookup::Follow(_) | Lookup::Alone => {}
+                other => panic!("no origin is honoured here: {other:?}"),
             },
             Event::End { is_whole, .. } if self.fetches.is_empty() || !is_whole => drop(self.fetches.pop()),
             Event::End { fetch, .. } => self.complete(fetch % self.fetches.len()),

@@ -2,7 +2,7 @@ use super::change::note_change;
 use super::ctx::{Admitted, Ctx};
 use crate::base::{Answer, Head, Refusal, Variant};
 use crate::gateway::route::{self, Missed};
-use crate::gateway::snapshot::{Live, Plan};
+use crate::gateway::snapshot::{Live, Plan, grant_of};
 use crate::gateway::{authorize, throttle};
 
 /// Stage and variant → route → caller → capacity: the phases in their order, once a request.
@@ -22,10 +22,10 @@ pub(super) async fn admit(live: &Live, head: &Head<'_>, ctx: &mut Ctx) -> Result
     let plan = stage.plan(variant, matched.route);
 
     let caller = authorize::check(plan.access, snapshot.keys(), stage_id, head)?;
-    ctx.place.key = caller.key().cloned();
+    ctx.place.key = caller.key().map(|key| key.id());
     check_announced_body(head, plan)?;
 
-    let grant = caller.grant().map(|member| &member.grant);
+    let grant = caller.member().map(grant_of);
     let started = ctx.facts.started;
     let ticket = throttle::admit(&plan.limits, grant, matched.route, live.clock(), started).await?;
     let params = matched.params.iter().map(|value| place_in(head.path, value)).collect();

@@ -13,7 +13,7 @@ use crate::base::{Answer, Fields, Now, Refusal, push_number};
 use crate::gateway::cache::{self, AnswerHead, Entry, Outcome, Part, Validators};
 use crate::gateway::integrate::Mock;
 use crate::gateway::respond::{self, Refused, Reply, Sink};
-use crate::gateway::snapshot::Live;
+use crate::gateway::snapshot::{Live, facts_of};
 use crate::telemetry::{Facts, Line};
 
 impl Conductor {
@@ -69,7 +69,6 @@ impl Conductor {
 /// Counts and logs a request that is over; `asked` is `None` if its head could not be read.
 pub(super) fn tell(live: &Live, asked: Option<&Asked<'_>>, client: IpAddr, ctx: &Ctx, now: Now) {
     let stage = ctx.stage();
-    let member = ctx.place.key.as_ref().zip(ctx.place.stage).and_then(|(key, stage)| key.grant(stage));
     let line = Line {
         facts: &ctx.facts,
         method: asked.map_or("", |asked| asked.head.method),
@@ -79,7 +78,7 @@ pub(super) fn tell(live: &Live, asked: Option<&Asked<'_>>, client: IpAddr, ctx: 
         client,
         user_agent: asked.and_then(|asked| asked.head.fields.get("user-agent")),
         route: ctx.plan().map(|plan| &plan.series).or_else(|| stage.map(|stage| stage.series())),
-        key: member.map(|member| &member.series),
+        key: ctx.member().map(facts_of),
         format: stage.map_or(ctx.snapshot.format(), |stage| stage.format()),
     };
     live.telemetry().record(&line, now);

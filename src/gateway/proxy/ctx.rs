@@ -7,11 +7,11 @@ use super::arrival;
 use super::change::Change;
 use crate::base::{Answer, Fields, Head, Now, RequestId, RouteId, Scheme, StageId, Variant};
 use crate::config::ErrorStyle;
-use crate::gateway::authorize::Key;
+use crate::gateway::authorize::KeyId;
 use crate::gateway::cache;
 use crate::gateway::integrate::{Deadline, Pick};
 use crate::gateway::respond::Seal;
-use crate::gateway::snapshot::{Live, Membership, Plan, Snapshot, Stage};
+use crate::gateway::snapshot::{Live, Member, Plan, Snapshot, Stage};
 use crate::gateway::throttle::Ticket;
 use crate::telemetry::{Facts, Trace};
 
@@ -43,7 +43,7 @@ pub(super) struct Place {
     pub(super) stage: Option<StageId>,
     pub(super) variant: Option<Variant>,
     pub(super) route: Option<RouteId>,
-    pub(super) key: Option<Arc<Key<Membership>>>,
+    pub(super) key: Option<KeyId>,
 }
 
 /// A request that may go on to its integration. Only `admission` makes one.
@@ -130,6 +130,11 @@ impl Ctx {
     pub(super) fn plan(&self) -> Option<&Plan> {
         let variant = self.place.variant?;
         Some(self.stage()?.plan(variant, self.place.route?))
+    }
+
+    /// The key that was found, at the stage.
+    pub(super) fn member(&self) -> Option<Member<'_>> {
+        self.snapshot.keys().key(self.place.key?)?.member(self.place.stage?)
     }
 
     /// What every answer to this request carries.

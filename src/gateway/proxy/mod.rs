@@ -18,6 +18,8 @@ mod ctx;
 mod express;
 mod fetches;
 mod passed;
+mod tls;
+mod wire;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -35,10 +37,11 @@ use super::snapshot::Live;
 use super::transform;
 use crate::base::{Answer, Fields};
 use asked::{Asked, HeadSize};
-pub use connection::Connection;
 use ctx::Ctx;
 pub use express::{Express, Peer};
 pub use fetches::Fetches;
+pub use tls::TlsStream;
+pub use wire::{Sink, Wire};
 
 /// What a worker's connections are handed to.
 pub type Lane = HttpProxy<Conductor>;

@@ -37,7 +37,7 @@ pub(super) fn with_outgoing<R>(asked: &Asked<'_>, ctx: &Ctx, use_it: impl FnOnce
         stage: &stage.name().stage,
         route: &plan.path,
         path,
-        key: ctx.place.key.as_ref().map(|key| &**key.name()),
+        key: ctx.member().map(|member| &**member.seat.name()),
         authority: asked.authority,
         trace: &ctx.facts.trace,
     };

@@ -1,6 +1,8 @@
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 
-use ahash::RandomState;
+use ahash::AHasher;
 use smallvec::SmallVec;
 
 use super::pattern::{Pattern, Segment};
@@ -44,9 +46,11 @@ pub struct Tree {
     head_follows_get: bool,
 }
 
+/// A path is walked from node to node, and with many routes each of them is cold memory: what a node needs is in it.
 #[derive(Debug, Default)]
 struct Node {
-    statics: HashMap<Box<str>, usize, RandomState>,
+    /// Hashed without a seed of its own: only the operator puts something in.
+    statics: HashMap<Box<str>, usize, BuildHasherDefault<AHasher>>,
     param: Option<usize>,
     /// The methods of a `{name+}` below this node.
     greedy: Methods,
@@ -56,7 +60,7 @@ struct Node {
 
 #[derive(Debug, Default)]
 struct Methods {
-    exact: Vec<(Box<str>, RouteId)>,
+    exact: SmallVec<[(Cow<'static, str>, RouteId); 1]>,
     any: Option<RouteId>,
 }
 
@@ -193,7 +197,8 @@ impl Methods {
             Method::Any => self.any.replace(route),
             Method::Exact(name) => {
                 let taken = self.get(name);
-                self.exact.push((name.as_str().into(), route));
+                let common = ANY_METHODS.into_iter().find(|common| *common == name.as_str()).map(Cow::Borrowed);
+                self.exact.push((common.unwrap_or_else(|| Cow::Owned(name.as_str().to_owned())), route));
                 taken
             }
         };

@@ -6,18 +6,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ahash::RandomState;
+use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::stage::{Membership, Stage};
+use super::member::Keys;
+use super::stage::Stage;
 use super::summary::{RouteRow, Summary};
 use crate::base::{RouteId, StageId, StageName, nearest};
-use crate::config::{self, Config, ErrorStyle, Fault, Faults, Limits};
-use crate::gateway::authorize::Keys;
+use crate::config::{self, ApiKey, Config, ErrorStyle, Fault, Faults, Limits};
 use crate::gateway::integrate::Pools;
 use crate::gateway::route::Domains;
 use crate::gateway::throttle::Rebase;
 use crate::store::Store;
 use crate::telemetry::Format;
+use keys::{IdlePlans, describe_keys};
 use rows::rows;
 
 /// A configuration, compiled.
@@ -26,15 +28,18 @@ pub struct Snapshot {
     pub(super) domains: Domains,
     pub(super) stages: Box<[Stage]>,
     pub(super) stage_ids: HashMap<Arc<str>, StageId, RandomState>,
-    pub(super) keys: Keys<Membership>,
+    pub(super) keys: Keys,
     pub(super) limits: Limits,
     pub(super) format: Arc<Format>,
     /// Of refusals that reach no stage.
     pub(super) style: ErrorStyle,
     pub(super) admin_token: Option<String>,
     pub(super) key_labels_max: usize,
-    /// As it was written, for operators who ask; no phase reads it.
+    /// As it was written, for operators who ask; no phase reads it. Without its API keys and its texts: a million keys
+    /// would be there twice.
     config: Arc<Config>,
+    /// Of API keys in a plan that covers no stage, which no seat tells: all their plans, by the key's name.
+    idle_plans: IdlePlans,
     pub(super) summary: Summary,
 }
 
@@ -48,14 +53,15 @@ pub struct Compiled {
 impl Snapshot {
     /// Compiles what will take the place of `previous`.
     pub fn compile(
-        config: Config,
+        mut config: Config,
         store: &Store,
         pools: &Pools,
         previous: Option<&Snapshot>,
     ) -> Result<Compiled, Faults> {
-        let config = Arc::new(config);
-        let compiled = Compiler::new(&config, store, pools, previous).compile();
-        compiled.map_err(|faults| Faults::new(config.sources.clone(), faults))
+        let (api_keys, sources) = (std::mem::take(&mut config.api_keys), config.sources.clone());
+        config.sources.forget_texts();
+        let compiled = Compiler::new(&Arc::new(config), &api_keys, store, pools, previous).compile();
+        compiled.map_err(|faults| Faults::new(sources, faults))
     }
 
     /// Compiles to look at, not to serve: no state is read or written.
@@ -86,7 +92,7 @@ impl Snapshot {
         self.stage_ids.get(name).map(|id| self.stage(*id))
     }
 
-    pub fn keys(&self) -> &Keys<Membership> {
+    pub fn keys(&self) -> &Keys {
         &self.keys
     }
 
@@ -110,7 +116,9 @@ impl Snapshot {
 
     /// The configuration without its secrets, as `plan` compares it.
     pub fn description(&self) -> Value {
-        self.config.describe()
+        let mut described = self.config.describe();
+        described[config::API_KEYS] = describe_keys(&self.keys, &self.idle_plans);
+        described
     }
 
     /// Every route of every stage.
@@ -126,6 +134,7 @@ impl Snapshot {
 /// Puts the rooms' parts together and collects their faults.
 struct Compiler<'c> {
     config: &'c Arc<Config>,
+    api_keys: &'c IndexMap<String, ApiKey>,
     store: &'c Store,
     pools: &'c Pools,
     previous: Option<&'c Snapshot>,
@@ -139,12 +148,14 @@ struct Compiler<'c> {
 impl<'c> Compiler<'c> {
     fn new(
         config: &'c Arc<Config>,
+        api_keys: &'c IndexMap<String, ApiKey>,
         store: &'c Store,
         pools: &'c Pools,
         previous: Option<&'c Snapshot>,
     ) -> Compiler<'c> {
         Compiler {
             config,
+            api_keys,
             store,
             pools,
             previous,
@@ -172,7 +183,7 @@ impl<'c> Compiler<'c> {
             }
         }
         self.domains(&mut domains);
-        let keys = self.keys();
+        let (keys, idle_plans) = self.keys();
         if !self.faults.is_empty() {
             return Err(self.faults);
         }
@@ -183,7 +194,7 @@ impl<'c> Compiler<'c> {
                 stages: stages.len(),
                 routes: first_route as usize,
                 usage_plans: config.usage_plans.len(),
-                api_keys: config.api_keys.len(),
+                api_keys: self.api_keys.len(),
             },
             stages: stages.into(),
             stage_ids: self.stage_ids,
@@ -194,6 +205,7 @@ impl<'c> Compiler<'c> {
             admin_token: config.admin.token.clone(),
             key_labels_max: config.telemetry.key_labels_max,
             config: Arc::clone(config),
+            idle_plans,
         };
         Ok(Compiled { snapshot, rebase: self.rebase })
     }

@@ -1,6 +1,7 @@
 use serde::Serialize;
 
 use super::compile::Snapshot;
+use super::member::grant_of;
 use super::question::Question;
 use super::stage::{Plan, Stage};
 use crate::base::{Answer, Head, Variant};
@@ -58,12 +59,12 @@ impl Explanation {
             Ok(caller) => caller,
             Err(answer) => return self.refused("caller", &answer),
         };
-        match (found.key(), found.grant()) {
-            (Some(key), Some(member)) => {
-                self.tell("caller", format!("API key {}", key.name()));
-                self.tell("usage plan", member.grant.explain());
+        match found.member() {
+            Some(member) => {
+                self.tell("caller", format!("API key {}", member.seat.name()));
+                self.tell("usage plan", grant_of(member).explain());
             }
-            _ => self.tell("caller", "anyone: the route asks for no API key"),
+            None => self.tell("caller", "anyone: the route asks for no API key"),
         }
         self.limits(&plan.limits);
         self.cache(plan, head, &params);

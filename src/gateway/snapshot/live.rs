@@ -6,6 +6,7 @@ use arc_swap::{ArcSwap, Cache};
 
 use super::compile::{Compiled, Snapshot};
 use super::connections::Connections;
+use super::member::grant_of;
 use super::summary::Summary;
 use crate::base::Clock;
 use crate::gateway::integrate::Pools;
@@ -69,8 +70,9 @@ impl Live {
         let summary = snapshot.summary();
         self.telemetry.metrics.set_key_labels_max(snapshot.key_labels_max);
         let old = self.current.swap(Arc::new(snapshot));
+        let held = old.keys().iter().flat_map(|key| key.members()).map(|member| (member.place, grant_of(member)));
+        rebase.apply(held, self.clock.now());
         self.retired.lock().unwrap_or_else(PoisonError::into_inner).push(old);
-        rebase.apply(self.clock.now());
         summary
     }
 
@@ -159,10 +161,8 @@ impl Live {
     pub fn usage(&self, key: Option<&str>, plan: Option<&str>) -> Vec<Usage> {
         let (snapshot, now) = (self.snapshot(), self.clock.now());
         let mut usage: Vec<Usage> = Vec::new();
-        for (_, holder) in snapshot.keys().iter().filter(|(_, holder)| key.is_none_or(|name| **holder.name() == *name))
-        {
-            let mut of_key: Vec<Usage> =
-                holder.grants().iter().filter_map(|(_, member)| member.grant.usage(now)).collect();
+        for holder in snapshot.keys().iter().filter(|holder| key.is_none_or(|name| **holder.name() == *name)) {
+            let mut of_key: Vec<Usage> = holder.members().filter_map(|member| grant_of(member).usage(now)).collect();
             // All stages of a plan share one counter.
             of_key.dedup_by(|a, b| a.plan == b.plan);
             usage.extend(of_key.into_iter().filter(|row| plan.is_none_or(|name| *row.plan == *name)));
@@ -175,14 +175,14 @@ impl Live {
     /// Grants an API key more requests in the current period; durable when it returns. The error says what is unknown.
     pub async fn extend_quota(&self, key: &str, plan: &str, requests: u64) -> Result<Usage, String> {
         let snapshot = self.snapshot();
-        let (_, holder) = snapshot
+        let holder = snapshot
             .keys()
             .iter()
-            .find(|(_, holder)| **holder.name() == *key)
+            .find(|holder| **holder.name() == *key)
             .ok_or_else(|| format!("no API key is called {key:?}"))?;
-        let member = holder.grants().iter().map(|(_, member)| member).find(|member| *member.grant.plan().name == *plan);
-        let member = member.ok_or_else(|| format!("the API key {key:?} is in no usage plan called {plan:?}"))?;
-        match member.grant.extend(requests, self.clock.now()).await {
+        let grant = holder.members().map(grant_of).find(|grant| *grant.plan().name == *plan);
+        let grant = grant.ok_or_else(|| format!("the API key {key:?} is in no usage plan called {plan:?}"))?;
+        match grant.extend(requests, self.clock.now()).await {
             Some(extended) => extended.map_err(|error| error.to_string()),
             None => Err(format!("the usage plan {plan:?} has no quota")),
         }

@@ -4,7 +4,7 @@ use crate::base::{RouteId, StageName, Variant};
 use crate::config::ErrorStyle;
 use crate::gateway::route::{Canary, Tree};
 use crate::gateway::{authorize, cache, integrate, throttle};
-use crate::telemetry::{Format, KeySeries, RouteSeries};
+use crate::telemetry::{Format, RouteSeries};
 
 /// A stage of an API, with the plans of its routes in both variants.
 #[derive(Debug)]
@@ -47,13 +47,6 @@ impl Plan {
     pub fn honors_origin(&self) -> bool {
         self.cache.as_ref().is_some_and(cache::Plan::honors_origin)
     }
-}
-
-/// What an API key holds for a stage.
-#[derive(Debug)]
-pub struct Membership {
-    pub grant: throttle::Grant,
-    pub series: KeySeries,
 }
 
 impl Stage {

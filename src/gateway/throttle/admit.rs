@@ -4,24 +4,18 @@ use crate::base::{Answer, Clock, Now, RateFacts, Refusal, RouteId};
 use crate::store::{Denied, Exhausted, Taken};
 
 use super::bucket::Empty;
-use super::plan::Terms;
-use super::{Bucket, Grant, Limiter, Limits, Plan, Rate};
+use super::{Bucket, Grant, Limiter, Limits, Rate};
 
 /// Leave to spend capacity on one request. Only [`admit`] makes one.
 #[derive(Debug)]
 pub struct Ticket {
-    terms: Option<Arc<Terms>>,
+    may_invalidate_cache: bool,
 }
 
 impl Ticket {
-    /// The usage plan that was charged; `None` without an API key.
-    pub fn plan(&self) -> Option<&Plan> {
-        self.terms.as_ref().map(|terms| &*terms.plan)
-    }
-
-    /// Whether the plan lets its keys refresh cached answers.
+    /// Whether the plan that was charged lets its keys refresh cached answers.
     pub fn may_invalidate_cache(&self) -> bool {
-        self.plan().is_some_and(|plan| plan.may_invalidate_cache)
+        self.may_invalidate_cache
     }
 }
 
@@ -30,13 +24,13 @@ impl Ticket {
 /// Completes at once unless the key's quota must first be reserved on disk; `clock` tells the time after that.
 pub async fn admit(
     limits: &Limits,
-    grant: Option<&Grant>,
+    grant: Option<Grant<'_>>,
     route: RouteId,
     clock: &Clock,
     now: Now,
 ) -> Result<Ticket, Answer> {
     let Some(grant) = grant else {
-        return limits.check(now).map(|()| Ticket { terms: None });
+        return limits.check(now).map(|()| Ticket { may_invalidate_cache: false });
     };
     grant.check_rate(route, now)?;
     let taken = grant.take_quota(clock, now).await?;
@@ -45,17 +39,17 @@ pub async fn admit(
         grant.give_back(taken);
         return Err(refused);
     }
-    Ok(Ticket { terms: Some(Arc::clone(&grant.terms)) })
+    Ok(Ticket { may_invalidate_cache: grant.terms.plan.may_invalidate_cache })
 }
 
-impl Grant {
-    fn check_rate(&self, route: RouteId, now: Now) -> Result<(), Answer> {
+impl Grant<'_> {
+    fn check_rate(self, route: RouteId, now: Now) -> Result<(), Answer> {
         let Some((rate, bucket)) = self.limiter(route) else { return Ok(()) };
         let detail = "The rate of this API key's usage plan is exceeded.";
         check(bucket, rate, now, || (Refusal::RateExceeded, detail, &self.terms.plan.name))
     }
 
-    async fn take_quota(&self, clock: &Clock, now: Now) -> Result<Option<Taken>, Answer> {
+    async fn take_quota(self, clock: &Clock, now: Now) -> Result<Option<Taken>, Answer> {
         let Some((quota, counter)) = self.quota() else { return Ok(None) };
         let taken = counter.take(quota, clock, now).await;
         taken.map(Some).map_err(|denied| match denied {
@@ -64,8 +58,8 @@ impl Grant {
         })
     }
 
-    fn give_back(&self, taken: Option<Taken>) {
-        if let (Some(counter), Some(taken)) = (&self.counter, taken) {
+    fn give_back(self, taken: Option<Taken>) {
+        if let (Some(counter), Some(taken)) = (&self.holding.counter, taken) {
             counter.give_back(taken);
         }
     }

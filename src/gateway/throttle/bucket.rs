@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,8 +8,9 @@ use governor::nanos::Nanos;
 use governor::state::{NotKeyed, RateLimiter, StateStore};
 
 use crate::base::Now;
+use crate::gateway::authorize::PlaceId;
 
-use super::Rate;
+use super::{Grant, Rate, Terms};
 
 /// The state of a token bucket: the theoretical arrival time of the generic cell rate algorithm, on the clock of
 /// [`Now::mono_ns`]. 0 is a bucket that was never used.
@@ -131,7 +133,9 @@ impl Limiter {
 #[derive(Debug, Default)]
 #[must_use = "apply it when the snapshot is published, or changed rates lose their debt"]
 pub struct Rebase {
-    steps: std::collections::HashMap<(Rate, Rate), Vec<Arc<Bucket>>, ahash::RandomState>,
+    steps: HashMap<(Rate, Rate), Vec<Arc<Bucket>>, ahash::RandomState>,
+    /// Those of all keys at a place of the snapshot that is replaced.
+    places: HashMap<PlaceId, (Rate, Rate), ahash::RandomState>,
 }
 
 impl Rebase {
@@ -144,10 +148,28 @@ impl Rebase {
         Arc::clone(bucket)
     }
 
-    /// Converts the debts. Call it once, right after the snapshot that was compiled with it is published.
-    pub fn apply(self, now: Now) {
+    /// The keys at `place`, which had the terms `old`, get the terms `new`.
+    pub fn change(&mut self, place: PlaceId, old: &Terms, new: &Terms) {
+        if let (Some(from), Some(to)) = (old.rate, new.rate)
+            && from != to
+        {
+            self.places.insert(place, (from, to));
+        }
+    }
+
+    /// Converts the debts. Call it once, right after the snapshot that was compiled with it is published. `held` is all
+    /// that keys held in the snapshot before.
+    pub fn apply<'a>(self, held: impl IntoIterator<Item = (PlaceId, Grant<'a>)>, now: Now) {
         for ((from, to), buckets) in self.steps {
             buckets.iter().for_each(|bucket| bucket.rebase(from, to, now));
+        }
+        if self.places.is_empty() {
+            return;
+        }
+        for (place, grant) in held {
+            if let Some((from, to)) = self.places.get(&place) {
+                grant.bucket.rebase(*from, *to, now);
+            }
         }
     }
 }

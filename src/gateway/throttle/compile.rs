@@ -5,11 +5,12 @@ use indexmap::IndexMap;
 use smallvec::SmallVec;
 
 use crate::base::{RouteId, StageId, nearest};
-use crate::config::{self, ApiKey, Fault, KeyDigest, Located, Throttle, UsagePlan};
-use crate::store::{Ledger, Quota, Store};
+use crate::config::{self, ApiKey, Fault, Located, Throttle, UsagePlan};
+use crate::gateway::authorize::PlaceId;
+use crate::store::{Counter, Ledger, Quota, Store};
 
-use super::plan::{RouteTerms, Terms};
-use super::{Grant, Plan, Rate, Rebase};
+use super::plan::{RouteBuckets, RouteTerms};
+use super::{Bucket, Grant, Holding, Plan, Rate, Rebase, Terms};
 
 /// What names mean in the snapshot that is being compiled.
 pub struct Places<'a> {
@@ -23,23 +24,29 @@ pub struct Places<'a> {
     pub route_names: &'a dyn Fn() -> Vec<String>,
 }
 
-/// The grant of a key at a stage in the snapshot that is serving now: key, plan, `api/stage`.
-pub type Previous<'a, 'p> = &'a dyn Fn(&KeyDigest, &str, &str) -> Option<&'p Grant>;
-
 /// The usage plans of a configuration, ready for its API keys.
 pub struct Plans {
     plans: HashMap<String, CompiledPlan, ahash::RandomState>,
+    /// Of each plan at each of its stages, in the order of [`PlaceId`].
+    terms: Vec<(StageId, Terms)>,
 }
 
 struct CompiledPlan {
-    plan: Arc<Plan>,
     /// With `plan.quota`.
     ledger: Option<Arc<Ledger>>,
-    stages: Vec<(StageId, Arc<Terms>)>,
+    places: Vec<PlaceId>,
 }
 
-/// What a key holds, stage by stage. Most keys have one plan for one stage.
-pub type Grants = SmallVec<[(StageId, Grant); 1]>;
+/// What a key is to hold at one stage.
+#[derive(Debug)]
+pub struct Claim {
+    pub place: PlaceId,
+    /// With the plan's quota.
+    counter: Option<Arc<Counter>>,
+}
+
+/// What a key is to hold, stage by stage. Most keys have one plan for one stage.
+pub type Claims = SmallVec<[Claim; 1]>;
 
 impl Plans {
     /// Compiles all plans. One with faults is kept as far as it makes sense, so that its keys can be checked too.
@@ -49,32 +56,65 @@ impl Plans {
         store: &Store,
         faults: &mut Vec<Fault>,
     ) -> Plans {
-        let compile =
-            |(name, plan): (&String, &UsagePlan)| (name.clone(), compile_plan(name, plan, places, store, faults));
-        Plans { plans: plans.iter().map(compile).collect() }
+        let mut terms = Vec::new();
+        let mut compile = |(name, plan): (&String, &UsagePlan)| {
+            (name.clone(), compile_plan(name, plan, places, store, &mut terms, faults))
+        };
+        let plans = plans.iter().map(&mut compile).collect();
+        Plans { plans, terms }
     }
 
-    /// What the API key called `name` holds. Its buckets go on from the grants of `previous`.
-    pub fn grants(
-        &self,
-        name: &Arc<str>,
-        key: &ApiKey,
-        previous: Previous<'_, '_>,
-        rebase: &mut Rebase,
-        faults: &mut Vec<Fault>,
-    ) -> Grants {
-        let mut grants = Grants::new();
-        for (place, plan_name) in key.usage_plans.iter().enumerate() {
-            if key.usage_plans[..place].contains(plan_name) {
+    /// What each plan means at each of its stages.
+    pub fn terms(&self) -> &[(StageId, Terms)] {
+        &self.terms
+    }
+
+    pub fn into_terms(self) -> Vec<(StageId, Terms)> {
+        self.terms
+    }
+
+    /// What the API key called `name` is to hold.
+    pub fn claims(&self, name: &Arc<str>, key: &ApiKey, faults: &mut Vec<Fault>) -> Claims {
+        let mut claims = Claims::new();
+        for (at, plan_name) in key.usage_plans.iter().enumerate() {
+            if key.usage_plans[..at].contains(plan_name) {
                 faults.push(twice("usage plan", plan_name, &format!("api key \"{name}\"")));
                 continue;
             }
             match self.plans.get(plan_name.as_str()) {
                 None => faults.push(self.unknown_plan(name, plan_name)),
-                Some(plan) => plan.grant(name, key, plan_name, previous, rebase, &mut grants, faults),
+                Some(plan) => self.claim(plan, name, plan_name, &mut claims, faults),
             }
         }
-        grants
+        claims
+    }
+
+    /// The names of the plans in which something is claimed, each once.
+    pub fn names<'a>(&'a self, claims: &'a [Claim]) -> impl Iterator<Item = &'a str> {
+        let name = |claim: &Claim| &*self.terms[claim.place.0 as usize].1.plan.name;
+        // Those of a plan stand together.
+        let is_first = move |at: &usize| *at == 0 || name(&claims[*at]) != name(&claims[*at - 1]);
+        (0..claims.len()).filter(is_first).map(move |at| name(&claims[at]))
+    }
+
+    fn claim(
+        &self,
+        plan: &CompiledPlan,
+        name: &Arc<str>,
+        written: &Located<String>,
+        claims: &mut Claims,
+        faults: &mut Vec<Fault>,
+    ) {
+        let counter = plan.ledger.as_ref().map(|ledger| ledger.counter(name));
+        for &place in &plan.places {
+            let (stage, terms) = &self.terms[place.0 as usize];
+            // API Gateway: a key has one plan per stage.
+            let other = claims.iter().map(|claim| &self.terms[claim.place.0 as usize]).find(|(held, _)| held == stage);
+            match other {
+                Some((_, other)) => faults.push(two_plans(name, written, &other.plan, &terms.stage)),
+                None => claims.push(Claim { place, counter: counter.clone() }),
+            }
+        }
     }
 
     fn unknown_plan(&self, key: &str, plan: &Located<String>) -> Fault {
@@ -83,50 +123,27 @@ impl Plans {
     }
 }
 
-impl CompiledPlan {
-    #[expect(clippy::too_many_arguments, reason = "a key, its plan, and where all of it goes")]
-    fn grant(
-        &self,
-        name: &Arc<str>,
-        key: &ApiKey,
-        written: &Located<String>,
-        previous: Previous<'_, '_>,
-        rebase: &mut Rebase,
-        grants: &mut Grants,
-        faults: &mut Vec<Fault>,
-    ) {
-        let counter = self.ledger.as_ref().map(|ledger| ledger.counter(name));
-        for (stage, terms) in &self.stages {
-            // API Gateway: a key has one plan per stage.
-            if let Some((_, other)) = grants.iter().find(|(held, _)| held == stage) {
-                faults.push(two_plans(name, written, other.plan(), &terms.stage));
-                continue;
-            }
-            let previous = previous(&key.digest, &self.plan.name, &terms.stage);
-            let mut grant = Grant::under(terms, previous, rebase);
-            grant.counter = counter.clone();
-            grants.push((*stage, grant));
-        }
-    }
-}
-
-impl Grant {
-    /// A grant whose buckets go on from `previous`.
-    fn under(terms: &Arc<Terms>, previous: Option<&Grant>, rebase: &mut Rebase) -> Grant {
-        let bucket = terms.rate.map(|rate| {
-            let old = previous.and_then(|old| Some((old.bucket.as_ref()?, old.terms.rate?)));
-            rebase.take_over(old, rate)
-        });
-        let routes = terms.routes.iter().map(|route| {
+impl Claim {
+    /// What the key holds under `terms`, those of its place. Buckets go on from `previous`, which is what it held in the
+    /// same place; the one that is inside a holding is shared by [`Grant::new`].
+    pub fn hold(self, terms: &Terms, previous: Option<Grant<'_>>, rebase: &mut Rebase) -> Holding {
+        let route = |route: &RouteTerms| {
             let old = previous.and_then(|old| old.route_bucket(&route.name));
             rebase.take_over(old, route.rate)
-        });
-        Grant { terms: Arc::clone(terms), bucket, routes: routes.collect(), counter: None }
+        };
+        let routes: Box<[_]> = terms.routes.iter().map(route).collect();
+        let routes = (!routes.is_empty()).then(|| Box::new(RouteBuckets(routes)));
+        Holding { bucket: Bucket::default(), counter: self.counter, routes }
     }
 
-    fn route_bucket(&self, name: &str) -> Option<(&Arc<super::Bucket>, Rate)> {
-        let place = self.terms.routes.iter().position(|route| &*route.name == name)?;
-        Some((&self.routes[place], self.terms.routes[place].rate))
+    /// Whether `previous` is all that is claimed, so that its holding can go on as it is.
+    pub fn is_held(&self, terms: &Terms, previous: Grant<'_>) -> bool {
+        let is_counted_alike = match (&self.counter, &previous.holding.counter) {
+            (Some(new), Some(old)) => Arc::ptr_eq(new, old),
+            (new, old) => new.is_none() && old.is_none(),
+        };
+        let told = |route: &RouteTerms| (route.name.clone(), route.rate);
+        is_counted_alike && terms.routes.iter().map(told).eq(previous.terms.routes.iter().map(told))
     }
 }
 
@@ -135,6 +152,7 @@ fn compile_plan(
     written: &UsagePlan,
     places: &Places<'_>,
     store: &Store,
+    all_terms: &mut Vec<(StageId, Terms)>,
     faults: &mut Vec<Fault>,
 ) -> CompiledPlan {
     let plan = Arc::new(Plan {
@@ -145,13 +163,17 @@ fn compile_plan(
     let ledger = written.quota.as_ref().map(|quota| store.ledger(name, quota.period));
     let stages = compile_stages(name, written, places, faults);
     let mut routes = compile_routes(name, written, places, faults);
-    let terms = |(stage, stage_name): (StageId, &str)| {
+    let mut add = |(stage, stage_name): (StageId, &str)| {
         let rate = written.throttle.as_ref().map(Rate::from);
         let routes = routes.remove(stage_name).unwrap_or_default();
-        (stage, Arc::new(Terms { plan: Arc::clone(&plan), stage: Box::from(stage_name), rate, routes: routes.into() }))
+        all_terms.push((
+            stage,
+            Terms { plan: Arc::clone(&plan), stage: Box::from(stage_name), rate, routes: routes.into() },
+        ));
+        PlaceId(all_terms.len() as u32 - 1)
     };
-    let stages = stages.into_iter().map(terms).collect();
-    CompiledPlan { plan, ledger, stages }
+    let places = stages.into_iter().map(&mut add).collect();
+    CompiledPlan { ledger, places }
 }
 
 fn compile_quota(plan: &str, quota: &config::Quota, faults: &mut Vec<Fault>) -> Quota {

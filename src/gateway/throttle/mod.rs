@@ -11,8 +11,8 @@
 //! Deliberately absent: limits of the gateway as a whole, which API Gateway has per account and region.
 //!
 //! Cost: one load and one exchange for each bucket, [`crate::store`]'s five for the quota; no lock, no clock, no
-//! allocation, except a reference count for the ticket. It awaits only the store. A key's grant takes 40 bytes, its
-//! bucket 24, its quota counter some 100 with its name.
+//! allocation, no reference count. It awaits only the store. What a key holds takes 24 bytes with its bucket, its quota
+//! counter 64.
 
 mod admit;
 mod bucket;
@@ -25,6 +25,6 @@ mod tests;
 
 pub use admit::{Ticket, admit};
 pub use bucket::{Bucket, Limiter, Rebase};
-pub use compile::{Grants, Places, Plans, Previous};
-pub use plan::{Grant, Limits, Plan};
+pub use compile::{Claim, Claims, Places, Plans};
+pub use plan::{Grant, Holding, Limits, Plan, Terms};
 pub use rate::Rate;

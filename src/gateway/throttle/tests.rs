@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use crate::base::{Answer, Clock, Now, Refusal, RouteId, StageId};
 use crate::config::{self, ApiKey, Fault, Located, Period, Span, Throttle, UsagePlan};
+use crate::gateway::authorize::{PlaceId, Seat};
 use crate::store::Store;
 
 use super::*;
@@ -122,7 +123,7 @@ mod buckets {
         let old = Limiter::new(Arc::from("x"), from, None, &mut rebase);
         assert_eq!((0..taken).filter(|_| old.bucket.take(from, at(SECOND)).is_ok()).count(), taken);
         let new = Limiter::new(Arc::from("x"), to, Some(&old), &mut rebase);
-        rebase.apply(at(SECOND));
+        rebase.apply([], at(SECOND));
         let passed = (0..100).filter(|_| new.bucket.take(to, at(SECOND)).is_ok()).count();
         assert_eq!(passed, expected, "{from:?} {taken} {to:?}");
     }
@@ -145,7 +146,7 @@ mod buckets {
         let old = Limiter::new(Arc::from("x"), from, None, &mut rebase);
         (0..20).for_each(|_| assert!(old.bucket.take(from, at(SECOND)).is_ok()));
         let new = Limiter::new(Arc::from("x"), to, Some(&old), &mut rebase);
-        rebase.apply(at(SECOND));
+        rebase.apply([], at(SECOND));
         assert_eq!(new.bucket.take(to, at(SECOND)).unwrap_err().wait_s, 1);
         assert!(new.bucket.take(to, at(SECOND + SECOND / 2)).is_ok());
     }
@@ -212,7 +213,7 @@ impl World {
     }
 
     /// What a key of the plans `held` holds, after `previous`.
-    fn grants(&self, held: &[&str], previous: &Grants) -> Result<Grants, Vec<Fault>> {
+    fn hold(&self, held: &[&str], previous: Option<&Held>) -> Result<Held, Vec<Fault>> {
         let (mut faults, mut rebase) = (Vec::new(), Rebase::default());
         let places = Places {
             stage: &stage_id,
@@ -221,30 +222,62 @@ impl World {
             route_names: &|| vec!["orders/prod GET /orders/{id}".to_owned(), "orders/prod GET /orders".to_owned()],
         };
         let plans = Plans::compile(&self.plans, &places, &self.store, &mut faults);
-        let find = |_: &[u8; 32], plan: &str, stage: &str| {
-            let is_it = |(id, grant): &&(StageId, Grant)| Some(*id) == stage_id(stage) && &*grant.plan().name == plan;
-            previous.iter().find(is_it).map(|(_, grant)| grant)
+        let claims = plans.claims(&Arc::from("alice"), &key(held), &mut faults);
+        let hold = |claim: Claim| {
+            let (_, terms) = &plans.terms()[claim.place.0 as usize];
+            let old = previous.and_then(|previous| previous.at_the_place_of(terms));
+            let grant = old.map(|at| previous.unwrap().grant(at));
+            let place = claim.place;
+            match old.map(|at| &previous.unwrap().seats[at]) {
+                None => (place, Arc::new(Seat::new([1; 32], "alice".into(), claim.hold(terms, None, &mut rebase)))),
+                Some((old_place, seat)) => {
+                    rebase.change(*old_place, grant.unwrap().terms, terms);
+                    if claim.is_held(terms, grant.unwrap()) {
+                        return (place, Arc::clone(seat));
+                    }
+                    (place, Arc::new(Seat::after(seat, "alice".into(), claim.hold(terms, grant, &mut rebase))))
+                }
+            }
         };
-        let grants = plans.grants(&Arc::from("alice"), &key(held), &find, &mut rebase, &mut faults);
-        rebase.apply(self.clock.now());
-        if faults.is_empty() { Ok(grants) } else { Err(faults) }
+        let seats = claims.into_iter().map(hold).collect();
+        let before =
+            previous.iter().flat_map(|held| (0..held.seats.len()).map(|at| (held.seats[at].0, held.grant(at))));
+        rebase.apply(before, self.clock.now());
+        if faults.is_empty() { Ok(Held { plans, seats }) } else { Err(faults) }
     }
 
-    /// The first grant of a key of the plan `basic`.
-    fn grant(&self) -> Grant {
-        self.grants(&["basic"], &Grants::new()).unwrap().remove(0).1
+    /// A key of the plan `basic`.
+    fn basic(&self) -> Held {
+        self.hold(&["basic"], None).unwrap()
     }
 
-    async fn ask(&self, limits: &Limits, grant: Option<&Grant>, route: RouteId) -> Result<Ticket, Answer> {
+    async fn ask(&self, limits: &Limits, grant: Option<Grant<'_>>, route: RouteId) -> Result<Ticket, Answer> {
         admit(limits, grant, route, &self.clock, self.clock.now()).await
     }
 
-    async fn refusal(&self, limits: &Limits, grant: &Grant, route: RouteId) -> Option<Refusal> {
+    async fn refusal(&self, limits: &Limits, grant: Grant<'_>, route: RouteId) -> Option<Refusal> {
         self.ask(limits, Some(grant), route).await.err().map(|answer| answer.refusal)
     }
 
-    fn used(&self, grant: &Grant) -> u64 {
+    fn used(&self, grant: Grant<'_>) -> u64 {
         grant.usage(self.clock.now()).unwrap().used
+    }
+}
+
+/// What a key holds in one snapshot.
+struct Held {
+    plans: Plans,
+    seats: Vec<(PlaceId, Arc<Seat<Holding>>)>,
+}
+
+impl Held {
+    fn grant(&self, at: usize) -> Grant<'_> {
+        let (place, seat) = &self.seats[at];
+        Grant::new(&self.plans.terms()[place.0 as usize].1, seat.eldest(), seat.state())
+    }
+
+    fn at_the_place_of(&self, terms: &Terms) -> Option<usize> {
+        (0..self.seats.len()).find(|at| self.grant(*at).terms.place() == terms.place())
     }
 }
 
@@ -259,17 +292,18 @@ fn limits(route: Option<Arc<Limiter>>, stage: Option<Arc<Limiter>>) -> Limits {
 #[tokio::test]
 async fn a_refused_request_consumes_no_quota() {
     let world = World::new([("basic", UsagePlan { quota: daily(100), ..plan(&["orders/prod"]) })]);
-    let grant = world.grant();
+    let held = world.basic();
+    let grant = held.grant(0);
     let by_route = limits(limiter("GET /orders", 1.0, 2), limiter("prod", 1.0, 50));
     let by_stage = limits(limiter("GET /orders", 1.0, 50), limiter("prod", 1.0, 3));
     for (limits, refusal, admitted) in [(by_route, Refusal::RouteThrottled, 2), (by_stage, Refusal::StageThrottled, 3)]
     {
-        let before = world.used(&grant);
+        let before = world.used(grant);
         for n in 0..10 {
             let expected = (n >= admitted).then_some(refusal);
-            assert_eq!(world.refusal(&limits, &grant, LIST_ORDERS).await, expected);
+            assert_eq!(world.refusal(&limits, grant, LIST_ORDERS).await, expected);
         }
-        assert_eq!(world.used(&grant) - before, admitted);
+        assert_eq!(world.used(grant) - before, admitted);
     }
 }
 
@@ -277,9 +311,10 @@ async fn a_refused_request_consumes_no_quota() {
 async fn limits_refuse_in_the_order_of_api_gateway() {
     let written = UsagePlan { throttle: Some(throttle(1.0, 1)), quota: daily(1), ..plan(&["orders/prod"]) };
     let world = World::new([("basic", written)]);
-    let grant = world.grant();
+    let held = world.basic();
+    let grant = held.grant(0);
     let limits = limits(limiter("route", 1.0, 1), limiter("stage", 1.0, 1));
-    let next = || world.refusal(&limits, &grant, LIST_ORDERS);
+    let next = || world.refusal(&limits, grant, LIST_ORDERS);
     assert_eq!(next().await, None);
     assert_eq!(next().await, Some(Refusal::RateExceeded));
     world.clock.advance(Duration::from_secs(1));
@@ -288,25 +323,26 @@ async fn limits_refuse_in_the_order_of_api_gateway() {
     world.clock.advance(Duration::from_secs(1));
     limits.route.as_ref().unwrap().bucket.take(Rate::new(1.0, 1), world.clock.now()).unwrap();
     assert_eq!(next().await, Some(Refusal::RouteThrottled));
-    assert_eq!(world.used(&grant), 1);
+    assert_eq!(world.used(grant), 1);
 }
 
 #[tokio::test]
 async fn a_refusal_says_whose_limit_it_is_and_how_long_to_wait() {
     let written = UsagePlan { throttle: Some(throttle(0.1, 3)), quota: daily(4), ..plan(&["orders/prod"]) };
     let world = World::new([("basic", written)]);
-    let grant = world.grant();
+    let held = world.basic();
+    let grant = held.grant(0);
     let mut last = None;
     for _ in 0..4 {
-        last = world.ask(&Limits::default(), Some(&grant), LIST_ORDERS).await.err();
+        last = world.ask(&Limits::default(), Some(grant), LIST_ORDERS).await.err();
     }
     let rate = last.as_ref().and_then(|answer| answer.rate.clone()).unwrap();
     assert_eq!((&*rate.policy, rate.limit, rate.window_s, rate.remaining, rate.reset_s), ("basic", 3, 30, 0, 10));
     assert_eq!(last.unwrap().retry_after_s, Some(10));
 
     world.clock.advance(Duration::from_secs(3_600));
-    assert!(world.ask(&Limits::default(), Some(&grant), LIST_ORDERS).await.is_ok());
-    let answer = world.ask(&Limits::default(), Some(&grant), LIST_ORDERS).await.unwrap_err();
+    assert!(world.ask(&Limits::default(), Some(grant), LIST_ORDERS).await.is_ok());
+    let answer = world.ask(&Limits::default(), Some(grant), LIST_ORDERS).await.unwrap_err();
     let rate = answer.rate.unwrap();
     assert_eq!((rate.limit, rate.window_s, rate.remaining, rate.reset_s), (4, 86_400, 0, 23 * 3_600));
     assert_eq!((answer.refusal, answer.retry_after_s), (Refusal::QuotaExceeded, Some(23 * 3_600)));
@@ -317,13 +353,14 @@ async fn a_refusal_says_whose_limit_it_is_and_how_long_to_wait() {
 }
 
 #[tokio::test]
-async fn a_ticket_tells_the_plan_and_what_it_may() {
+async fn a_ticket_tells_what_its_plan_may() {
     let written = UsagePlan { may_invalidate_cache: true, ..plan(&["orders/prod"]) };
     let world = World::new([("basic", written)]);
-    let ticket = world.ask(&Limits::default(), Some(&world.grant()), LIST_ORDERS).await.unwrap();
-    assert!(ticket.may_invalidate_cache() && &*ticket.plan().unwrap().name == "basic");
+    let held = world.basic();
+    let ticket = world.ask(&Limits::default(), Some(held.grant(0)), LIST_ORDERS).await.unwrap();
+    assert!(ticket.may_invalidate_cache());
     let ticket = world.ask(&Limits::default(), None, LIST_ORDERS).await.unwrap();
-    assert!(!ticket.may_invalidate_cache() && ticket.plan().is_none());
+    assert!(!ticket.may_invalidate_cache());
 }
 
 #[tokio::test]
@@ -334,9 +371,9 @@ async fn a_routes_own_rate_replaces_the_plans() {
         ..plan(&["orders/prod", "orders/test"])
     };
     let world = World::new([("basic", written)]);
-    let grants = world.grants(&["basic"], &Grants::new()).unwrap();
+    let held = world.basic();
     let mut passed = Vec::new();
-    for (_, grant) in &grants {
+    for grant in [held.grant(0), held.grant(1)] {
         for route in [GET_ORDER, LIST_ORDERS] {
             let mut n = 0;
             while world.refusal(&Limits::default(), grant, route).await.is_none() {
@@ -354,8 +391,8 @@ async fn a_quota_is_shared_by_all_stages_of_a_plan_and_a_rate_is_not() {
     let written =
         UsagePlan { throttle: Some(throttle(1.0, 2)), quota: daily(3), ..plan(&["orders/prod", "users/prod"]) };
     let world = World::new([("basic", written)]);
-    let grants = world.grants(&["basic"], &Grants::new()).unwrap();
-    let (orders, users) = (&grants[0].1, &grants[1].1);
+    let held = world.basic();
+    let (orders, users) = (held.grant(0), held.grant(1));
     let limits = Limits::default();
     assert_eq!(world.refusal(&limits, orders, LIST_ORDERS).await, None);
     assert_eq!(world.refusal(&limits, orders, LIST_ORDERS).await, None);
@@ -374,22 +411,22 @@ async fn a_reload_forgets_neither_debts_nor_counts() {
         ..plan(&["orders/prod"])
     };
     let mut world = World::new([("basic", written)]);
-    let before = world.grants(&["basic"], &Grants::new()).unwrap();
+    let before = world.basic();
     for _ in 0..2 {
-        assert_eq!(world.refusal(&Limits::default(), &before[0].1, GET_ORDER).await, None);
+        assert_eq!(world.refusal(&Limits::default(), before.grant(0), GET_ORDER).await, None);
     }
     for _ in 0..6 {
-        assert_eq!(world.refusal(&Limits::default(), &before[0].1, LIST_ORDERS).await, None);
+        assert_eq!(world.refusal(&Limits::default(), before.grant(0), LIST_ORDERS).await, None);
     }
     // Another plan before it, another quota and another rate change nothing that was taken.
     world.plans.insert_before(0, "gold".to_owned(), plan(&["users/prod"]));
     let basic = &mut world.plans["basic"];
     (basic.throttle, basic.quota, basic.route_throttle) = (Some(throttle(50.0, 10)), daily(200), route(9.0, 5));
-    let after = world.grants(&["basic"], &before).unwrap();
-    assert_eq!(world.used(&after[0].1), 8);
+    let after = world.hold(&["basic"], Some(&before)).unwrap();
+    assert_eq!(world.used(after.grant(0)), 8);
     let mut passed = [0, 0];
     for (route, passed) in [GET_ORDER, LIST_ORDERS].into_iter().zip(&mut passed) {
-        while world.refusal(&Limits::default(), &after[0].1, route).await.is_none() {
+        while world.refusal(&Limits::default(), after.grant(0), route).await.is_none() {
             *passed += 1;
         }
     }
@@ -399,7 +436,7 @@ async fn a_reload_forgets_neither_debts_nor_counts() {
 /// The faults of these plans and a key that is in `held`.
 #[track_caller]
 fn check_faults(plans: Vec<(&'static str, UsagePlan)>, held: &[&str], expected: &[(u32, &str, &str)]) {
-    let faults = World::new(plans).grants(held, &Grants::new()).err().unwrap_or_default();
+    let faults = World::new(plans).hold(held, None).err().unwrap_or_default();
     let told: Vec<_> = faults
         .iter()
         .map(|fault| (fault.span.unwrap().start, fault.message.as_str(), fault.help.as_deref().unwrap_or_default()))
@@ -470,7 +507,28 @@ fn whatever_does_not_fit_is_a_fault_with_its_place() {
     );
 }
 
+#[tokio::test]
+async fn a_key_that_goes_on_keeps_its_seat_until_it_holds_something_else() {
+    let written = UsagePlan { throttle: Some(throttle(1.0, 10)), ..plan(&["orders/prod"]) };
+    let mut world = World::new([("basic", written)]);
+    let first = world.basic();
+    world.plans["basic"].throttle = Some(throttle(2.0, 10));
+    let second = world.hold(&["basic"], Some(&first)).unwrap();
+    assert!(Arc::ptr_eq(&first.seats[0].1, &second.seats[0].1));
+    // With a quota it needs a counter, and the bucket is shared by whoever still has the old seat.
+    world.plans["basic"].quota = daily(100);
+    let third = world.hold(&["basic"], Some(&second)).unwrap();
+    world.plans["basic"].quota = None;
+    let fourth = world.hold(&["basic"], Some(&third)).unwrap();
+    assert!(!Arc::ptr_eq(&second.seats[0].1, &third.seats[0].1));
+    let mut passed = 0;
+    for held in [&second, &third, &fourth].into_iter().cycle().take(30) {
+        passed += u32::from(world.refusal(&Limits::default(), held.grant(0), LIST_ORDERS).await.is_none());
+    }
+    assert_eq!(passed, 10);
+}
+
 #[test]
-fn a_grant_stays_small_for_a_million_keys() {
-    assert!(size_of::<Grant>() <= 40 && size_of::<Bucket>() <= 8 && size_of::<Ticket>() <= 8);
+fn what_a_key_holds_stays_small_for_a_million_keys() {
+    assert!(size_of::<Holding>() <= 24 && size_of::<Bucket>() <= 8 && size_of::<Ticket>() <= 1);
 }

@@ -9,6 +9,7 @@ mod gateway;
 mod origin;
 mod service;
 mod streams;
+pub mod tls;
 mod wait;
 mod wire;
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 use super::*;
 use crate::base::Clock;
@@ -10,7 +10,7 @@ use crate::gateway::cache::AnswerHead;
 const TTL: Duration = Duration::from_secs(60);
 
 fn entry(key: &str, body_len: usize, now: Now) -> Arc<Entry> {
-    let head = Arc::new(AnswerHead { status: StatusCode::OK, fields: Box::default(), content_length: None });
+    let head = Arc::new(AnswerHead::keep(StatusCode::OK, &HeaderMap::new()));
     Arc::new(Entry::new(key.as_bytes(), head, &[Bytes::from(vec![b'x'; body_len])], now, TTL))
 }
 

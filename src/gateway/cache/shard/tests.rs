@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use proptest::prelude::*;
 
 use super::*;
@@ -15,7 +15,7 @@ fn at_s(seconds: u64) -> Now {
 }
 
 fn entry(key: u8, body_len: usize, now: Now, ttl_s: u64) -> Arc<Entry> {
-    let head = Arc::new(AnswerHead { status: StatusCode::OK, fields: Box::default(), content_length: None });
+    let head = Arc::new(AnswerHead::keep(StatusCode::OK, &HeaderMap::new()));
     let body = Bytes::from(vec![key; body_len]);
     Arc::new(Entry::new(&[key], head, &[body], now, Duration::from_secs(ttl_s)))
 }
