@@ -27,6 +27,7 @@ const PATHS: &[(&str, &str)] = &[
     ("get", "/v1/usage"),
     ("post", "/v1/usage/extend"),
     ("post", "/v1/cache/flush"),
+    ("post", "/v1/cache/purge"),
     ("post", "/v1/reload"),
     ("get", "/v1/explain"),
     ("post", "/v1/promote"),

@@ -15,6 +15,7 @@ mod clock;
 mod credentials;
 mod disks;
 mod grpc;
+mod honoring;
 mod kills;
 mod lanes;
 mod limits;
