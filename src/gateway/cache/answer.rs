@@ -115,7 +115,8 @@ impl AnswerHead {
         self.fields
             .iter()
             .map(|(name, value)| size_of::<(HeaderName, HeaderValue)>() + name.as_str().len() + value.len())
-            .sum()
+            .sum::<usize>()
+            + self.variant.as_ref().map_or(0, |variant| variant.weight())
     }
 }
 

@@ -113,7 +113,7 @@ impl Entry {
 
     /// Whether its fields, and its lines, have the `Date` that it goes out with: that of its origin.
     pub fn is_dated(&self) -> bool {
-        self.head.is_dated()
+        self.origin.is_some()
     }
 
     /// Whole seconds since it was generated, or stored where nobody knows better: the value of `Age`.
@@ -138,6 +138,11 @@ impl Entry {
     /// Whole seconds for which it has been stale.
     pub fn stale_s(&self, now: Now) -> u64 {
         self.stale_for(now).as_secs()
+    }
+
+    /// On what the answers of its key depend, if that is all that it says.
+    pub(super) fn signpost(&self) -> Option<&Vary> {
+        self.origin.as_ref()?.signpost.as_ref()
     }
 
     /// Whether it is stale, by its age or by a purge.

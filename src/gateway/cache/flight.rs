@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -27,6 +28,8 @@ pub enum Step {
 #[derive(Debug, Default)]
 pub(super) struct Flight {
     progress: Mutex<Progress>,
+    /// The number of the last purge when it began.
+    since: AtomicU64,
     changed: Notify,
 }
 
@@ -66,6 +69,14 @@ pub(super) struct Position {
 const CHUNKS_MAX: usize = 8192;
 
 impl Flight {
+    pub(super) fn set_since(&self, since: u64) {
+        self.since.store(since, Ordering::Relaxed);
+    }
+
+    pub(super) fn since(&self) -> u64 {
+        self.since.load(Ordering::Relaxed)
+    }
+
     pub(super) fn begin(&self, head: Arc<AnswerHead>, is_personal: bool) {
         let phase = if head.content_length.is_some() { Phase::Open } else { Phase::Held };
         {

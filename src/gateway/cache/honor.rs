@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use super::flights::Joined;
 use super::honored::{Asked, Honored};
-use super::origin::{Asker, Use, Vary, Wishes, judge, target_of};
+use super::origin::{Asker, Use, Wishes, judge, target_of};
+use super::outcome::Why;
 use super::plan::{Ask, Plan};
 use super::purge::Left;
 use super::refresh::{Refresh, refresh};
@@ -36,8 +37,10 @@ struct Question<'h> {
 #[derive(Default)]
 struct Found {
     entry: Option<Arc<Entry>>,
-    /// On what the answers of the key depend.
-    vary: Option<Vary>,
+    /// What says on what the answers of the key depend.
+    signpost: Option<Arc<Entry>>,
+    /// The key of the variant.
+    variant: Option<Key>,
 }
 
 impl Plan {
@@ -62,41 +65,44 @@ impl Plan {
         base.push_origin(head.fields.get("host").unwrap_or(head.host.as_bytes()), head.scheme.as_str());
         let is_demanded = wishes.is_demanding();
         let question = Question { head, said, wishes, is_demanded, base, now };
-        let ask = Ask { refresh, is_head, is_conditional: said.is_conditional || said.has_range };
-        Ok(Some((ask, self.answer(question, is_head))))
+        let (why, lookup) = self.answer(question, is_head);
+        let ask = Ask { refresh, is_head, is_conditional: said.is_conditional || said.has_range, why };
+        Ok(Some((ask, lookup)))
     }
 
-    fn answer(&self, question: Question<'_>, is_head: bool) -> Lookup {
-        let (key, found) = self.find(&question);
+    fn answer(&self, question: Question<'_>, is_head: bool) -> (Why, Lookup) {
+        let found = self.find(&question);
         let verdict = found.entry.as_ref().map(|entry| use_of(entry, &question));
+        let why = found.why(&question);
         // A client that puts up with an old answer is not made to wait for a new one.
-        match (verdict, &found.entry) {
-            (Some(Use::Serve), Some(entry)) => return Lookup::Hit(Arc::clone(entry)),
-            (Some(Use::ServeAndRefresh), Some(entry)) if is_head => return Lookup::Hit(Arc::clone(entry)),
-            _ if question.wishes.is_only_if_cached => return Lookup::Unavailable,
+        let lookup = match (verdict, &found.entry) {
+            (Some(Use::Serve), Some(entry)) => Lookup::Hit(Arc::clone(entry)),
+            (Some(Use::ServeAndRefresh), Some(entry)) if is_head => Lookup::Hit(Arc::clone(entry)),
+            _ if question.wishes.is_only_if_cached => Lookup::Unavailable,
             // What is not whole, and what is not to be stored, is between this client and the origin.
-            _ if is_head || question.said.has_range || question.wishes.is_no_store => return Lookup::Alone,
-            _ => {}
-        }
-        let stale = found.entry.clone().filter(|_| verdict == Some(Use::ServeAndRefresh));
-        let lookup = self.join_origin(key, found, &question);
-        match (stale, lookup) {
-            (Some(entry), Lookup::Lead(leader)) => Lookup::HitAndRefresh(entry, leader),
-            // Somebody is at it.
-            (Some(entry), _) => Lookup::Hit(entry),
-            (None, lookup) => lookup,
-        }
+            _ if is_head || question.said.has_range || question.wishes.is_no_store => Lookup::Alone,
+            (Some(Use::ServeAndRefresh), Some(entry)) => {
+                let entry = Arc::clone(entry);
+                match self.join_origin(found, &question) {
+                    Lookup::Lead(leader) => Lookup::HitAndRefresh(entry, leader),
+                    // Somebody is at it.
+                    _ => Lookup::Hit(entry),
+                }
+            }
+            _ => self.join_origin(found, &question),
+        };
+        (why, lookup)
     }
 
-    fn find(&self, question: &Question<'_>) -> (Key, Found) {
+    fn find(&self, question: &Question<'_>) -> Found {
+        let first = self.entry(&question.base, question.now);
+        let is_signpost = |entry: &Arc<Entry>| entry.signpost().is_some();
+        let Some(signpost) = first.clone().filter(is_signpost) else {
+            return Found { entry: first, ..Found::default() };
+        };
         let mut key = question.base.clone();
-        let mut found = Found { entry: self.entry(&key, question.now), vary: None };
-        let vary = found.entry.as_ref().and_then(|entry| entry.origin.as_ref()?.signpost.clone());
-        if let Some(vary) = vary {
-            key.push_variant(&vary, &question.head.fields);
-            found = Found { entry: self.entry(&key, question.now), vary: Some(vary) };
-        }
-        (key, found)
+        signpost.signpost().into_iter().for_each(|vary| key.push_variant(vary, &question.head.fields));
+        Found { entry: self.entry(&key, question.now), signpost: Some(signpost), variant: Some(key) }
     }
 
     /// The entry of a key, if no purge has ended it.
@@ -110,34 +116,33 @@ impl Plan {
         (!is_gone).then_some(entry)
     }
 
-    /// Joins the fetch of `key` or leads one, which asks whether what is stored is still good.
-    fn join_origin(&self, key: Key, found: Found, question: &Question<'_>) -> Lookup {
+    /// Joins the fetch of the key or leads one, which asks whether what is stored is still good.
+    fn join_origin(&self, found: Found, question: &Question<'_>) -> Lookup {
         let store = self.store();
+        let target = target_of(question.head.path, question.head.query);
+        // Read before the fetch begins: what is purged from now on outdates it.
+        let since = store.purges.last();
         // What has to be validated each time is nobody else's answer, so there is nothing to wait for.
         let is_solo = found.entry.as_ref().is_some_and(|entry| entry.is_born_stale());
-        // An answer to credentials is often nobody else's: those without them need not wait to learn that.
-        let mut flight_key = key.clone();
-        if question.said.asker.has_credentials() {
-            flight_key.push_end();
-        }
         let (key, flight) = match is_solo {
-            true => (Arc::from(key.as_bytes()), Arc::default()),
-            false => match store.flights.join(flight_key.as_bytes(), question.is_demanded, question.now) {
+            true => (Arc::from(question.base.as_bytes()), Arc::default()),
+            false => match self.join_flight(&found, question, &target) {
                 Joined::Leading(key, flight) => (key, flight),
                 Joined::Following(key, flight) => return Lookup::Follow(Follower::new(store, key, flight)),
                 Joined::Alone => return Lookup::Alone,
             },
         };
+        flight.set_since(since);
         let honored = Honored {
             keep: self.keep(),
             asker: question.said.asker,
             asked: Asked::of(&question.head.fields),
-            target: target_of(question.head.path, question.head.query),
+            target,
             base: question.base.as_bytes().into(),
-            vary: found.vary,
+            vary: found.signpost.as_ref().and_then(|entry| entry.signpost().cloned()),
             stored: found.entry,
             began: question.now,
-            since: store.purges.last(),
+            since,
             is_solo,
         };
         let leader = Leader::of_origin(store, (key, flight), honored);
@@ -145,12 +150,41 @@ impl Plan {
             return Lookup::Lead(leader);
         }
         // Between our look and our lead another fetch may have ended: then there may be nothing left to fetch.
-        match self.find(question).1.entry {
+        match self.find(question).entry {
             Some(entry) if use_of(&entry, question) == Use::Serve => {
                 leader.answer_with(&entry);
                 Lookup::Hit(entry)
             }
             _ => Lookup::Lead(leader),
+        }
+    }
+
+    fn join_flight(&self, found: &Found, question: &Question<'_>, target: &str) -> Joined {
+        let store = self.store();
+        let mut key = found.variant.as_ref().unwrap_or(&question.base).clone();
+        // An answer to credentials is often nobody else's: those without them need not wait to learn that.
+        if question.said.asker.has_credentials() {
+            key.push_end();
+        }
+        match store.flights.join(key.as_bytes(), question.is_demanded, question.now) {
+            // What began before a purge may bring what was purged.
+            Joined::Following(_, flight) if store.purges.outdates(flight.since(), target) => {
+                store.flights.join(key.as_bytes(), true, question.now)
+            }
+            joined => joined,
+        }
+    }
+}
+
+impl Found {
+    /// Why the request goes on to the origin, if it does.
+    fn why(&self, question: &Question<'_>) -> Why {
+        match (&self.entry, &self.signpost) {
+            (Some(_), _) if question.is_demanded => Why::Request,
+            (Some(_), _) => Why::Stale,
+            (None, _) if question.said.has_range => Why::Partial,
+            (None, Some(_)) => Why::VaryMiss,
+            (None, None) => Why::UriMiss,
         }
     }
 }
@@ -178,6 +212,8 @@ impl Said {
             5 if is_token(name, b"range") => said.has_range = true,
             6 if is_token(name, b"cookie") => said.asker.has_cookie = true,
             6 if is_token(name, b"pragma") => said.has_wishes = true,
+            // What follows is no answer.
+            7 if is_token(name, b"upgrade") => said.is_not_for_caches = true,
             8 if is_token(name, b"if-match") => said.is_not_for_caches = true,
             13 if is_token(name, b"authorization") => said.asker.has_authorization = true,
             13 if is_token(name, b"cache-control") => said.has_wishes = true,

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use super::answer::is_shareable;
 use super::flight::{Flight, Phase, Position};
 use super::honored::{Honored, Verdict};
+use super::purge::KEPT;
 use super::store::Store;
 use super::{AnswerHead, Entry, Follower};
 use crate::base::Now;
@@ -153,6 +154,10 @@ impl Leader {
         let honored = self.honored.as_ref()?;
         let is_in_table = !honored.is_solo && !verdict.is_personal();
         let (entry, signpost) = verdict.entries(honored, head, chunks, &self.store.purges, now);
+        if now.since(honored.began) >= KEPT {
+            self.store.flights.leave(&self.key, &self.flight);
+            return Some(entry);
+        }
         let insert = || signpost.iter().chain([&entry]).for_each(|entry| self.store.insert(entry, now));
         match is_in_table {
             true => self.store.flights.leave_with(&self.key, &self.flight, insert),

@@ -8,7 +8,8 @@
 //! on. Therefore [`Plan::withheld`] names fields of the request that must not reach the back end on a shared fetch
 //! (ranges, conditions, encodings), and a GET that announces a body never meets the cache; nor, in standard style,
 //! does a request with `Authorization` or `Cookie` that its key does not declare (RFC 9111 section 3.5).
-//! HEAD is answered from a stored GET; when there is none it passes through and stores nothing.
+//! HEAD is answered from a stored GET; when there is none it passes through and stores nothing. Where an origin is
+//! honoured, [`Plan::consult`] is asked instead and `origin` decides all of this as RFC 9111 has it.
 //!
 //! **Promises**: keys are compared in full, and two requests that differ in what is declared never share one.
 //! N concurrent misses of a key are one fetch, and its bytes reach all of them as they arrive. A fetch that turns out

@@ -13,11 +13,40 @@ pub enum Outcome {
     /// Answered from another request's fetch.
     Collapsed,
     /// Fetched, because nothing fresh was stored. `is_stored`: the answer is being stored for others.
-    Miss { is_stored: bool },
+    Miss { why: Why, is_stored: bool },
     /// Fetched, because the client asked so.
     Refreshed { is_stored: bool },
     /// Not for the cache.
     Bypass,
+}
+
+/// Why a request was forwarded: RFC 9211 section 2.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Nothing fresh; a stage's ttl tells no more.
+    Miss,
+    /// Nothing of this target.
+    UriMiss,
+    /// Nothing of this variant.
+    VaryMiss,
+    Stale,
+    /// A part of what is not stored.
+    Partial,
+    /// The client asked so.
+    Request,
+}
+
+impl Why {
+    fn as_bytes(self) -> &'static [u8] {
+        match self {
+            Why::Miss => b"tollgate; fwd=miss",
+            Why::UriMiss => b"tollgate; fwd=uri-miss",
+            Why::VaryMiss => b"tollgate; fwd=vary-miss",
+            Why::Stale => b"tollgate; fwd=stale",
+            Why::Partial => b"tollgate; fwd=partial",
+            Why::Request => b"tollgate; fwd=request",
+        }
+    }
 }
 
 impl Outcome {
@@ -42,13 +71,15 @@ impl Outcome {
             Outcome::Stale { is_for_error: true, .. } => b"tollgate; fwd=stale; detail=stale-if-error; ttl=-",
             Outcome::Validated => b"tollgate; fwd=stale; fwd-status=304; stored",
             Outcome::Collapsed => b"tollgate; fwd=miss; collapsed",
-            Outcome::Miss { is_stored: true } => b"tollgate; fwd=miss; stored",
-            Outcome::Miss { is_stored: false } => b"tollgate; fwd=miss",
+            Outcome::Miss { why, .. } => why.as_bytes(),
             Outcome::Refreshed { is_stored: true } => b"tollgate; fwd=request; stored",
             Outcome::Refreshed { is_stored: false } => b"tollgate; fwd=request",
             Outcome::Bypass => b"tollgate; fwd=bypass",
         };
         out.extend_from_slice(text);
+        if let Outcome::Miss { is_stored: true, .. } = self {
+            out.extend_from_slice(b"; stored");
+        }
         if let Outcome::Hit { remaining_s: seconds } | Outcome::Stale { for_s: seconds, .. } = self {
             push_number(out, seconds);
         }
@@ -74,7 +105,8 @@ mod tests {
         check(Outcome::Stale { for_s: 7, is_for_error: true }, "tollgate; fwd=stale; detail=stale-if-error; ttl=-7");
         check(Outcome::Validated, "tollgate; fwd=stale; fwd-status=304; stored");
         check(Outcome::Collapsed, "tollgate; fwd=miss; collapsed");
-        check(Outcome::Miss { is_stored: true }, "tollgate; fwd=miss; stored");
+        check(Outcome::Miss { why: Why::Miss, is_stored: true }, "tollgate; fwd=miss; stored");
+        check(Outcome::Miss { why: Why::VaryMiss, is_stored: false }, "tollgate; fwd=vary-miss");
         check(Outcome::Refreshed { is_stored: false }, "tollgate; fwd=request");
         check(Outcome::Bypass, "tollgate; fwd=bypass");
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::key::Shape;
 use super::origin::Keep;
+use super::outcome::Why;
 use super::refresh::{Refresh, asks_for_refresh, refresh};
 use super::{Key, Lookup, Outcome, Store};
 use crate::base::{Answer, Fields, Head, Now, Variant, is_token};
@@ -48,6 +49,7 @@ pub struct Ask {
     pub(super) refresh: Refresh,
     pub(super) is_head: bool,
     pub(super) is_conditional: bool,
+    pub(super) why: Why,
 }
 
 /// Fields that change which part, form or encoding of an answer comes back.
@@ -149,7 +151,7 @@ impl Plan {
             return Ok(None);
         }
         let refresh = refresh(self.invalidation, told.asks_for_refresh, may_invalidate)?;
-        Ok(Some(Ask { refresh, is_head, is_conditional: false }))
+        Ok(Some(Ask { refresh, is_head, is_conditional: false, why: Why::Miss }))
     }
 
     /// The key of a request. `parameter(i)` is the value of the path's parameter number `i`, as it stands in the
@@ -254,7 +256,7 @@ impl Ask {
     pub fn forwarded(&self, is_stored: bool) -> Outcome {
         match self.refresh {
             Refresh::Granted => Outcome::Refreshed { is_stored },
-            Refresh::No | Refresh::Refused => Outcome::Miss { is_stored },
+            Refresh::No | Refresh::Refused => Outcome::Miss { why: self.why, is_stored },
         }
     }
 }
@@ -408,7 +410,7 @@ mod tests {
             plan.ask(&head("GET", asking), may).map(Option::unwrap)
         };
         let warned = ask(STAGE.invalidation, false).unwrap();
-        assert!(warned.is_warned() && warned.forwarded(true) == Outcome::Miss { is_stored: true });
+        assert!(warned.is_warned() && warned.forwarded(true) == Outcome::Miss { why: Why::Miss, is_stored: true });
         let granted = ask(STAGE.invalidation, true).unwrap();
         assert!(!granted.is_warned() && granted.forwarded(true) == Outcome::Refreshed { is_stored: true });
         let refusing = Invalidation { on_unauthorized: OnUnauthorized::Fail, ..STAGE.invalidation };

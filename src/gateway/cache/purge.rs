@@ -46,6 +46,8 @@ impl std::fmt::Display for What {
 pub(super) struct Purges {
     /// The number of the last purge.
     last: AtomicU64,
+    /// That of the last one by tag.
+    last_by_tag: AtomicU64,
     log: RwLock<Log>,
     hasher: RandomState,
 }
@@ -88,8 +90,8 @@ pub(super) enum Left {
 const EXACT_MAX: usize = 1 << 20;
 const PREFIXES_MAX: usize = 256;
 
-/// A fetch that began before a purge has ended by then.
-const KEPT: Duration = Duration::from_secs(900);
+/// A purge is kept for so long for the fetches that began before it; what takes longer is not stored.
+pub(super) const KEPT: Duration = Duration::from_secs(60);
 
 impl Purges {
     /// The number of the last purge: for the labels of what is fetched from now on.
@@ -111,6 +113,9 @@ impl Purges {
             mark.stale = number;
         } else {
             mark.gone = number;
+        }
+        if matches!(purge.what, What::Tag(_)) {
+            self.last_by_tag.store(number, Ordering::Relaxed);
         }
         self.last.store(number, Ordering::Release);
         log.exact.len() <= EXACT_MAX && log.prefixes.len() <= PREFIXES_MAX
@@ -140,6 +145,14 @@ impl Purges {
             return Left::Nothing;
         }
         if labels.is_stale.load(Ordering::Relaxed) { Left::Stale } else { Left::All }
+    }
+
+    /// Whether a fetch of `target` that began when the last purge was number `since` may bring what was purged. Its tags
+    /// are not known before its end.
+    pub(super) fn outdates(&self, since: u64, target: &str) -> bool {
+        self.last() != since
+            && (self.last_by_tag.load(Ordering::Relaxed) > since
+                || self.judge(&self.labels(target, &[], since)) != Left::All)
     }
 
     #[cold]

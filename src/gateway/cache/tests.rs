@@ -71,6 +71,10 @@ impl House {
 }
 
 fn plan(store: &Arc<Store>, path: &str) -> Plan {
+    plan_of(store, path, false)
+}
+
+fn plan_of(store: &Arc<Store>, path: &str, honor_origin: bool) -> Plan {
     let span = Span::default();
     let mock = MockAnswer { status: 200, headers: Default::default(), body: String::new() };
     let route = Route {
@@ -85,7 +89,7 @@ fn plan(store: &Arc<Store>, path: &str) -> Plan {
     };
     let invalidation = Invalidation { require_authorization: true, on_unauthorized: OnUnauthorized::Warn };
     let ttl = Duration::from_secs(TTL_S);
-    let (honor_origin, error_ttl) = (false, Duration::ZERO);
+    let error_ttl = Duration::ZERO;
     let stage = StageCache { span, enabled: true, ttl, honor_origin, error_ttl, size: 0, invalidation };
     let inputs = Inputs {
         route: &route,
@@ -531,5 +535,90 @@ proptest! {
         for (step, event) in events.into_iter().enumerate() {
             annals.happen(event, step);
         }
+    }
+}
+
+/// A stage whose origin is honoured.
+struct Site(House);
+
+impl Site {
+    fn new(size: u64) -> Site {
+        let (store, _) = Store::carry_over(None, size);
+        Site(House { clock: Clock::manual(784_111_777_000), plan: plan_of(&store, "/{page+}", true) })
+    }
+
+    fn ask(&self, target: &str) -> Lookup {
+        let head = head("GET", target, Fields::List(&[]));
+        self.0.plan.consult(&head, |_| None, true, self.0.now()).unwrap().unwrap().1
+    }
+
+    fn store(&self, target: &str, tag: &str) {
+        let mut leader = leader(self.ask(target));
+        let head = fields(&[("cache-control", "max-age=600"), ("content-length", "4"), ("cache-tag", tag)]);
+        leader.head(StatusCode::OK, &head, self.0.now());
+        leader.chunk(Bytes::from_static(b"body"), self.0.now()).unwrap();
+        leader.complete(self.0.now());
+    }
+
+    fn purge(&self, what: What, is_soft: bool) {
+        self.0.plan.store().purge(&Purge { what, is_soft }, self.0.now());
+    }
+
+    fn is_stored(&self, target: &str) -> bool {
+        matches!(self.ask(target), Lookup::Hit(_))
+    }
+}
+
+#[test]
+fn a_purge_of_many_answers_is_seen_at_once_and_their_memory_follows() {
+    const ANSWERS: usize = 3000;
+    let site = Site::new(1 << 30);
+    let target = |at: usize| format!("/pages/{at}");
+    (0..ANSWERS).for_each(|at| site.store(&target(at), if at % 3 == 0 { "all, third" } else { "all" }));
+    let bytes = site.0.plan.store().bytes();
+    site.purge(What::Tag("third".into()), false);
+    assert!((0..60).all(|at| site.is_stored(&target(at)) == (at % 3 != 0)));
+    (0..16).for_each(|_| site.0.plan.store().maintain(site.0.now()));
+    assert_eq!(site.0.plan.store().entries(), ANSWERS - ANSWERS / 3);
+    assert!(site.0.plan.store().bytes() < bytes);
+}
+
+#[test]
+fn what_is_fetched_while_it_is_purged_is_not_stored_and_nobody_joins_the_fetch() {
+    for what in [What::Target("/a".into()), What::Prefix("/".into()), What::Tag("t".into())] {
+        let site = Site::new(1 << 20);
+        let mut before = leader(site.ask("/a"));
+        site.purge(what.clone(), false);
+        let after = leader(site.ask("/a"));
+        let head = fields(&[("cache-control", "max-age=600"), ("content-length", "0"), ("cache-tag", "t")]);
+        before.head(StatusCode::OK, &head, site.0.now());
+        before.complete(site.0.now());
+        assert!(!site.is_stored("/a"), "{what:?}");
+        drop(after);
+        assert!(!site.is_stored("/a"), "{what:?}");
+    }
+}
+
+#[test]
+fn a_fetch_of_what_must_be_validated_each_time_is_for_who_asked_alone() {
+    let site = Site::new(1 << 20);
+    let mut first = leader(site.ask("/a"));
+    let mut waiting = follower(site.ask("/a"));
+    let head = fields(&[("cache-control", "no-cache"), ("etag", "\"1\""), ("content-length", "0")]);
+    first.head(StatusCode::OK, &head, site.0.now());
+    assert!(matches!(now_or_never(waiting.next()), Some(Step::Alone)));
+    first.complete(site.0.now());
+    // Each of the next asks by itself, and with what is stored.
+    let (one, two) = (leader(site.ask("/a")), leader(site.ask("/a")));
+    for leader in [one, two] {
+        assert_eq!(leader.conditions(), [(http::header::IF_NONE_MATCH, HeaderValue::from_static("\"1\""))]);
+    }
+}
+
+fn now_or_never<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        std::task::Poll::Ready(ready) => Some(ready),
+        std::task::Poll::Pending => None,
     }
 }

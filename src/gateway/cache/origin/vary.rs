@@ -99,6 +99,11 @@ impl Variant {
         self.vary.variant(fields).values == self.values
     }
 
+    /// The bytes that it takes in a store, roughly.
+    pub fn weight(&self) -> usize {
+        self.vary.weight() + self.values.len()
+    }
+
     pub fn values(&self) -> &[u8] {
         &self.values
     }
