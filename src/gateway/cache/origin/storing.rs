@@ -82,13 +82,8 @@ pub fn terms(
     let kept_for = fresh_for.saturating_add(stale_for).min(KEPT_MAX);
     // Without any use for it, now or later, it is not worth its room.
     let is_of_use = !kept_for.is_zero() && (freshness.lifetime.is_some() || is_validatable);
-    is_of_use.then(|| Terms {
-        fresh_for,
-        age: freshness.age,
-        kept_for,
-        grace,
-        withheld_fields: directives.withheld_fields,
-    })
+    let withheld_fields = directives.withheld_fields;
+    is_of_use.then_some(Terms { fresh_for, age: freshness.age, kept_for, grace, withheld_fields })
 }
 
 /// A part is no answer for everyone (it is passed on), and an answer to a condition is none to a request without it.
