@@ -1,6 +1,7 @@
 use prometheus::core::Collector;
 use prometheus::{Histogram, IntCounter, IntGauge, Registry, TextEncoder};
 
+use super::defence::{Cut, Defence, Shed};
 use super::family::{Child, Family};
 use super::key_series::KeyCap;
 use super::{KeySeries, Line, RouteSeries};
@@ -25,6 +26,7 @@ pub struct Metrics {
     cache_bytes: Family<IntGauge>,
     back_end_healthy: Family<IntGauge>,
     store_healthy: IntGauge,
+    defence: Defence,
     state_unsaved: IntGauge,
     reloads: Reloads,
 }
@@ -83,6 +85,7 @@ impl Metrics {
                 &["target"],
             ),
             store_healthy: register_store(&registry),
+            defence: Defence::register(&registry),
             state_unsaved: single(
                 &registry,
                 "tollgate_state_unsaved_requests",
@@ -103,6 +106,21 @@ impl Metrics {
             self.refusals[refusal as usize].inc();
             line.key.unwrap_or(&self.keyless).count_refusal(&self.keys, refusal);
         }
+    }
+
+    /// Work was turned away.
+    pub fn shed(&self, reason: Shed) {
+        self.defence.shed(reason);
+    }
+
+    /// A client's connection was closed for what the client did.
+    pub fn connection_cut(&self, reason: Cut) {
+        self.defence.cut(reason);
+    }
+
+    /// A client of HTTP/2 was told this error, for a stream or for its connection.
+    pub fn http2_error(&self, code: u32, is_of_stream: bool) {
+        self.defence.http2_error(code, is_of_stream);
     }
 
     /// How many clients are connected. Set just before [`Metrics::render`].
@@ -267,7 +285,7 @@ fn register_process(registry: &Registry) {
 #[cfg(not(target_os = "linux"))]
 fn register_process(_: &Registry) {}
 
-fn family<M: Child>(
+pub(super) fn family<M: Child>(
     registry: &Registry,
     name: &'static str,
     help: &'static str,
@@ -357,10 +375,13 @@ mod tests {
             ("tollgate_config_last_reload_timestamp_seconds", ""),
             ("tollgate_config_reloads_total", "result"),
             ("tollgate_connections", ""),
+            ("tollgate_connections_cut_total", "reason"),
+            ("tollgate_http2_errors_total", "code,scope"),
             ("tollgate_integration_duration_seconds", "api,method,route,stage,variant"),
             ("tollgate_refusals_total", "code"),
             ("tollgate_request_duration_seconds", "api,method,route,stage,variant"),
             ("tollgate_requests_total", "api,method,route,stage,status,variant"),
+            ("tollgate_shed_total", "reason"),
             ("tollgate_state_unsaved_requests", ""),
             ("tollgate_store_healthy", ""),
             ("tollgate_throttled_total", "plan,reason"),

@@ -11,6 +11,7 @@
 
 mod access_log;
 mod civil;
+mod defence;
 mod facts;
 mod family;
 mod format;
@@ -24,6 +25,7 @@ mod trace;
 mod variable;
 
 pub use access_log::AccessLog;
+pub use defence::{Cut, Shed};
 pub use facts::{CacheOutcome, Facts, IntegrationFacts};
 pub use format::Format;
 pub use key_series::KeySeries;

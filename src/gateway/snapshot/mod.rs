@@ -15,15 +15,17 @@ mod deployment;
 mod explain;
 mod flush;
 mod live;
+mod overload;
 mod question;
 mod stage;
 mod summary;
 
 pub use compile::{Compiled, Snapshot};
-pub use connections::{Connections, Open};
+pub use connections::{Connections, Farewell, Open, Seat};
 pub use explain::{Explanation, Step};
 pub use flush::Flush;
 pub use live::{Current, Live};
+pub use overload::{InFlightPlace, Overload, Pressure, Standing};
 pub use question::Question;
 pub(crate) use question::host_of;
 pub use stage::{Membership, Plan, Stage};

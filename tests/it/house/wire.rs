@@ -159,7 +159,7 @@ impl Answer {
         self.field("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked"))
     }
 
-    fn announces_close(&self) -> bool {
+    pub fn announces_close(&self) -> bool {
         self.field("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 }
@@ -227,6 +227,14 @@ impl Wire {
     #[track_caller]
     pub fn read_body(&mut self, answer: &mut Answer) {
         self.try_read_body(answer).unwrap_or_else(|e| panic!("broken body: {e}"));
+    }
+
+    /// Whether the beginning of an answer is here, or the other side has closed.
+    pub fn has_answer(&mut self) -> bool {
+        self.stream.set_nonblocking(true).expect("an option");
+        let peeked = self.stream.peek(&mut [0; 1]);
+        self.stream.set_nonblocking(false).expect("an option");
+        !matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 
     /// Whether the other side closes the connection without sending anything more.

@@ -59,7 +59,7 @@ impl Express {
         handed: HandedOver,
         shutdown: &ShutdownWatch,
     ) -> Option<Client> {
-        let Client { tcp, peer, read_after, .. } = client;
+        let Client { tcp, peer, requests, read_after, .. } = client;
         let mut session = ServerSession::new_http1(Box::new(Connection::new(tcp, peer)));
         session.set_pipelined_prefix(handed.request);
         session.set_connection_user_context(handed.ctx.map(|ctx| ctx as Box<_>));
@@ -69,7 +69,7 @@ impl Express {
             let connection = stream.into_any().downcast::<Connection>().ok()?;
             let tcp: TcpStream = connection.into_tcp()?;
             let mut client = Client::new(tcp, peer);
-            client.read_after = read_after;
+            (client.requests, client.read_after) = (requests, read_after);
             return Some(client);
         }
         self.stay(stream, settings, shutdown).await;
