@@ -172,19 +172,27 @@ fn describe_server(server: &Server) -> Value {
         "listen": server.listen.iter().map(describe_listener).collect::<Vec<_>>(),
         "threads": server.threads,
         "drain": write_duration(server.drain),
+        "trusted_proxies": server.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "limits": {
             "head": write_size(limits.head_bytes_max as u64),
             "body": describe_body_limit(limits.body_bytes_max),
             "head_timeout": write_duration(limits.head_timeout),
             "body_timeout": write_duration(limits.body_timeout),
+            "body_rate_min": write_size(limits.body_rate_min),
             "idle_timeout": write_duration(limits.idle_timeout),
+            "fields_max": limits.fields_max,
+            "connections_max": describe_count(limits.connections_max),
+            "connections_per_address_max": describe_count(limits.connections_per_address_max),
+            "requests_per_connection_max": describe_count(limits.requests_per_connection_max),
+            "in_flight_max": describe_count(limits.in_flight_max),
+            "memory_max": describe_body_limit(limits.memory_bytes_max),
         },
     })
 }
 
 fn describe_listener(listen: &Listen) -> Value {
     let tls = |tls: &ListenTls| json!({ "cert": tls.cert.display().to_string(), "key": tls.key.display().to_string() });
-    json!({ "address": *listen.address, "tls": listen.tls.as_ref().map(tls), "h2": listen.h2 })
+    json!({ "address": *listen.address, "tls": listen.tls.as_ref().map(tls), "h2": listen.h2, "proxy_protocol": listen.proxy_protocol })
 }
 
 fn describe_telemetry(telemetry: &Telemetry) -> Value {
@@ -230,6 +238,10 @@ fn describe_route_cache(cache: &RouteCache) -> Value {
 
 fn describe_throttle(throttle: &Throttle) -> Value {
     json!({ "rate": throttle.rate, "burst": throttle.burst })
+}
+
+fn describe_count(count: usize) -> Value {
+    if count == usize::MAX { json!("unlimited") } else { json!(count) }
 }
 
 fn describe_body_limit(bytes: u64) -> String {

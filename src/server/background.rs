@@ -39,12 +39,21 @@ async fn tick(live: &Live) {
         every.tick().await;
         live.clock().resync();
         live.maintain_caches();
+        live.watch_memory(resident_bytes());
         let retired = live.take_retired();
         if !retired.is_empty() {
             // Where no thread is to be had they go here and now.
             let _ = aside("retire", move || drop(retired));
         }
     }
+}
+
+/// What the process holds of the machine's memory, where the system says it (proc(5)).
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = resident.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib << 10)
 }
 
 /// Reloads after a file of the configuration changed. Folders are watched, since editors and Kubernetes rename.

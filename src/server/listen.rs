@@ -17,6 +17,8 @@ pub(super) struct Listener {
     pub(super) address: SocketAddr,
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) is_h2: bool,
+    /// Whether connections begin with PROXY protocol.
+    pub(super) is_proxied: bool,
 }
 
 impl Listener {
@@ -24,7 +26,7 @@ impl Listener {
         let socket = bind(&listen.address)?;
         let address = socket.local_addr().map_err(|error| cannot_listen(&listen.address, &error))?;
         let tls = listen.tls.as_ref().map(|tls| server_config(tls, listen.h2)).transpose()?;
-        Ok(Listener { socket, address, tls, is_h2: listen.h2 })
+        Ok(Listener { socket, address, tls, is_h2: listen.h2, is_proxied: listen.proxy_protocol })
     }
 
     /// As a person would type it.

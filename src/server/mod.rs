@@ -8,6 +8,7 @@
 
 mod background;
 mod listen;
+mod proxied;
 mod run;
 mod signals;
 mod tls;

@@ -11,9 +11,11 @@ use tokio::sync::oneshot;
 
 use super::StartError;
 use super::listen::Listener;
+use super::proxied;
 use super::tls::shake_hands;
 use crate::gateway::proxy::{self, Express, Lane, Peer, Wire};
-use crate::gateway::snapshot::Live;
+use crate::gateway::snapshot::{Live, Pressure, Snapshot};
+use crate::telemetry::{Cut, Shed};
 
 /// After `accept` failed for want of file descriptors there is no use in trying at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -113,8 +115,9 @@ async fn accept_loop(live: Arc<Live>, lanes: Arc<Lanes>, listener: Arc<Listener>
             Ok((tcp, peer)) => {
                 let open = live.connections().open();
                 let (lanes, listener, shutdown) = (Arc::clone(&lanes), Arc::clone(&listener), shutdown.clone());
+                let live = Arc::clone(&live);
                 tokio::spawn(async move {
-                    converse((tcp, peer), &lanes, &listener, &shutdown).await;
+                    admit(&live, (tcp, peer), &lanes, &listener, &shutdown).await;
                     drop(open);
                 });
             }
@@ -123,6 +126,67 @@ async fn accept_loop(live: Arc<Live>, lanes: Arc<Lanes>, listener: Arc<Listener>
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+/// Finds out whose connection it is, and serves it if that may have one more.
+async fn admit(
+    live: &Live,
+    (mut tcp, mut peer): (TcpStream, SocketAddr),
+    lanes: &Lanes,
+    listener: &Listener,
+    shutdown: &ShutdownWatch,
+) {
+    let snapshot = live.snapshot();
+    if listener.is_proxied {
+        let Some(source) = Box::pin(read_source(&snapshot, &mut tcp, peer)).await else {
+            return live.telemetry().metrics.connection_cut(Cut::ProxyProtocol);
+        };
+        peer = source;
+    }
+    let seat = if live.overload().pressure() == Pressure::None {
+        let is_shared = snapshot.trusted_proxies().contains(peer.ip().to_canonical());
+        live.connections().seat(peer.ip(), is_shared, snapshot.limits())
+    } else {
+        Err(Shed::Memory)
+    };
+    drop(snapshot);
+    match seat {
+        Ok(_seat) => converse((tcp, peer), lanes, listener, shutdown).await,
+        Err(reason) => Box::pin(turn_away(live, (tcp, peer), lanes, listener, reason)).await,
+    }
+}
+
+/// Whose connection it is, as a trusted proxy says before all else. `None`: the proxy is not trusted, says something
+/// else, or says it too slowly.
+async fn read_source(snapshot: &Snapshot, tcp: &mut TcpStream, peer: SocketAddr) -> Option<SocketAddr> {
+    if !snapshot.trusted_proxies().contains(peer.ip().to_canonical()) {
+        tracing::debug!(%peer, "PROXY protocol is not taken from who is not among server.trusted_proxies");
+        return None;
+    }
+    let timeout = snapshot.limits().head_timeout;
+    match tokio::time::timeout(timeout, proxied::read_header(tcp)).await {
+        Ok(Ok(source)) => Some(source.unwrap_or(peer)),
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "a connection's PROXY protocol was not read");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+/// Tells a client that there is no room for it, where that costs little: before a TLS handshake it is only hung up on.
+async fn turn_away(
+    live: &Live,
+    (tcp, peer): (TcpStream, SocketAddr),
+    lanes: &Lanes,
+    listener: &Listener,
+    reason: Shed,
+) {
+    let answer = live.shed(reason);
+    let farewell = live.connections().farewell();
+    if listener.tls.is_none() && farewell.is_some() {
+        lanes.express.turn_away(tcp, peer, answer).await;
     }
 }
 

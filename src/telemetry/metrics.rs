@@ -2,6 +2,7 @@ use prometheus::core::Collector;
 use prometheus::{IntCounter, IntGauge, Registry, TextEncoder};
 
 use super::count::Count;
+use super::defence::{Cut, Defence, Shed};
 use super::family::{Child, Family};
 use super::key_series::{KeyCap, PlanSeries};
 use super::route_families::RouteFamilies;
@@ -24,6 +25,7 @@ pub struct Metrics {
     cache_bytes: Family<IntGauge>,
     back_end_healthy: Family<IntGauge>,
     store_healthy: IntGauge,
+    defence: Defence,
     state_unsaved: IntGauge,
     reloads: Reloads,
 }
@@ -73,6 +75,7 @@ impl Metrics {
                 &["target"],
             ),
             store_healthy: register_store(&registry),
+            defence: Defence::register(&registry),
             state_unsaved: single(
                 &registry,
                 "tollgate_state_unsaved_requests",
@@ -93,6 +96,21 @@ impl Metrics {
             self.refusals[refusal as usize].inc();
             line.key.map_or(&self.keyless, |key| key.plan).count_refusal(&self.keys, refusal);
         }
+    }
+
+    /// Work was turned away.
+    pub fn shed(&self, reason: Shed) {
+        self.defence.shed(reason);
+    }
+
+    /// A client's connection was closed for what the client did.
+    pub fn connection_cut(&self, reason: Cut) {
+        self.defence.cut(reason);
+    }
+
+    /// A client of HTTP/2 was told this error, for a stream or for its connection.
+    pub fn http2_error(&self, code: u32, is_of_stream: bool) {
+        self.defence.http2_error(code, is_of_stream);
     }
 
     /// How many clients are connected. Set just before [`Metrics::render`].
@@ -231,7 +249,7 @@ fn register_process(registry: &Registry) {
 #[cfg(not(target_os = "linux"))]
 fn register_process(_: &Registry) {}
 
-fn family<M: Child>(
+pub(super) fn family<M: Child>(
     registry: &Registry,
     name: &'static str,
     help: &'static str,
@@ -321,10 +339,13 @@ mod tests {
             ("tollgate_config_last_reload_timestamp_seconds", ""),
             ("tollgate_config_reloads_total", "result"),
             ("tollgate_connections", ""),
+            ("tollgate_connections_cut_total", "reason"),
+            ("tollgate_http2_errors_total", "code,scope"),
             ("tollgate_integration_duration_seconds", "api,method,route,stage,variant"),
             ("tollgate_refusals_total", "code"),
             ("tollgate_request_duration_seconds", "api,method,route,stage,variant"),
             ("tollgate_requests_total", "api,method,route,stage,status,variant"),
+            ("tollgate_shed_total", "reason"),
             ("tollgate_state_unsaved_requests", ""),
             ("tollgate_store_healthy", ""),
             ("tollgate_throttled_total", "plan,reason"),

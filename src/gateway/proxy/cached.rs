@@ -110,7 +110,7 @@ impl Conductor {
             return Ok(Some(*found));
         }
         let canonical = ctx.canonical.clone();
-        let found = look_up(&Asked::of_session(session, &canonical).head, ctx, cache)?;
+        let found = look_up(&Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies()).head, ctx, cache)?;
         note_lookup(&found, ctx);
         Ok(found)
     }
@@ -131,7 +131,7 @@ impl Conductor {
     ) -> Result<bool> {
         let withheld: smallvec::SmallVec<[&str; 8]> = cache.withheld().collect();
         let canonical = ctx.canonical.clone();
-        let asked = Asked::of_session(session, &canonical);
+        let asked = Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies());
         let request = with_outgoing(&asked, ctx, |outgoing| outgoing.build(&withheld));
         let body = read_body(session, ctx).await;
         let (request, body) = match (request, body) {

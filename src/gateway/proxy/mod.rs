@@ -16,6 +16,7 @@ mod connection;
 mod ctx;
 mod express;
 mod passed;
+mod source;
 mod tls;
 mod wire;
 
@@ -74,11 +75,12 @@ impl Conductor {
     }
 
     async fn admit(&self, session: &Session, ctx: &mut Ctx) -> std::result::Result<(), Answer> {
-        let sent = Asked::of_session(session, &None).head;
+        let sent = Asked::of_session(session, &None, ctx.snapshot.trusted_proxies()).head;
         (ctx.facts.request_id, ctx.facts.trace) = arrival::identify(&sent, ctx.facts.started);
         arrival::check(&sent, HeadSize::of_session(session), ctx)?;
         let canonical = ctx.canonical.clone();
-        admission::admit(&self.live, &Asked::of_session(session, &canonical).head, ctx).await
+        admission::admit(&self.live, &Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies()).head, ctx)
+            .await
     }
 }
 

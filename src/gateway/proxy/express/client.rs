@@ -22,6 +22,8 @@ pub(super) struct Client<W> {
     pub(super) peer: SocketAddr,
     pub(super) ip: IpAddr,
     pub(super) alarm: Alarm,
+    /// Requests that it has sent so far.
+    pub(super) requests: usize,
     /// Whether a stop of the gateway wakes the task.
     is_stop_awaited: bool,
     /// Bytes that were read after a request's own.
@@ -37,6 +39,7 @@ impl<W: Wire> Client<W> {
             peer,
             ip: peer.ip().to_canonical(),
             alarm: Alarm::default(),
+            requests: 0,
             is_stop_awaited: false,
             read_after: Vec::new(),
         }

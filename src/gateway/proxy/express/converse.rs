@@ -17,11 +17,12 @@ use crate::gateway::proxy::answers::tell;
 use crate::gateway::proxy::arrival;
 use crate::gateway::proxy::asked::{Asked, HeadSize};
 use crate::gateway::proxy::ctx::Ctx;
+use crate::gateway::proxy::source::source;
 use crate::gateway::proxy::wire::Wire;
 use crate::gateway::respond;
 
 /// What becomes of a connection after a request.
-enum Next {
+pub(super) enum Next {
     /// It is idle.
     Wait,
     HandOver(HandedOver),
@@ -141,7 +142,7 @@ impl Express {
     /// Answers a request whose head could not be read; nothing is known of where it ends.
     ///
     /// Like all that is rare it is boxed where it is called, so that an idle connection does not hold its room.
-    async fn refuse_unread<W: Wire>(
+    pub(super) async fn refuse_unread<W: Wire>(
         &self,
         client: &mut Client<W>,
         paper: &mut Paper,
@@ -167,12 +168,16 @@ impl Express {
         started: Now,
         ended: &mut Now,
     ) -> Answered {
+        client.requests += 1;
+        let head = &head.of_number(client.requests, paper.current.load().limits());
         if head.is_upgrade || head.expects_continue {
             return Answered::Over(Next::HandOver(HandedOver::new(head, bytes, None, &mut client.read_after)));
         }
-        let sent = head.asked(bytes, spans, client.ip, W::SCHEME);
+        let mut sent = head.asked(bytes, spans, client.ip, W::SCHEME);
+        sent.head.client = source(&sent.head.fields, client.ip, paper.current.load().trusted_proxies());
         let identity = arrival::identify(&sent.head, started);
         let mut ctx = paper.context(&self.live, started, identity);
+        ctx.standing.is_first = client.requests == 1;
         let way = self.judge(&sent.head, head.size(), &mut ctx).await;
         let canonical = ctx.canonical.clone();
         let asked = sent.at(canonical.as_deref());
@@ -187,7 +192,7 @@ impl Express {
             }
         };
         *ended = self.live.clock().now();
-        tell(&self.live, Some(&asked), client.ip, &ctx, *ended);
+        tell(&self.live, Some(&asked), asked.head.client, &ctx, *ended);
         paper.keep(ctx);
         answered
     }

@@ -10,10 +10,11 @@ use tokio::net::tcp::ReadHalf;
 
 use super::Express;
 use super::alarm::Alarm;
-use super::broken::Broken;
+use super::broken::{BadBody, Broken};
 use super::desk::Bench;
 use super::downstream::{Downlink, Heard, Uplink};
 use super::head::Framing;
+use super::pace::Pace;
 use super::pump::Rest;
 use super::response::{ResponseHead, read_response};
 use super::upload::{Upload, alongside};
@@ -78,7 +79,7 @@ impl Express {
             bench.clear();
             write_request(asked, *framing, &mut bench.request, ctx);
             let max = ctx.plan().map_or(u64::MAX, |plan| plan.body_bytes_max);
-            up.prepare(max, ctx.snapshot.limits().body_timeout);
+            up.prepare(max, Pace::new(ctx.snapshot.limits()));
             let to = Endpoint { address, connect_timeout: connect_timeout.min(left), now };
             let is_head = asked.head.method == "HEAD";
             let end = self.instant(now, left);
@@ -87,6 +88,8 @@ impl Express {
             let broken = match ended {
                 Some(Ok(done)) => return Carried::Answered(done.body_len),
                 Some(Err(broken)) => broken,
+                // A back end is not to blame for what its client keeps back.
+                None if up.awaits_client() && ctx.facts.status == 0 => Broken::Client(BadBody::TooSlow),
                 None => Broken::BackEnd(Failure::TimedOut, "the integration's timeout is over".into()),
             };
             if let Some(carried) = self.settle(broken, &order, ctx, up.has_read()) {
