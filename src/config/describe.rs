@@ -166,6 +166,7 @@ fn describe_server(server: &Server) -> Value {
     json!({
         "listen": server.listen.iter().map(describe_listener).collect::<Vec<_>>(),
         "threads": server.threads,
+        "drain_delay": write_duration(server.drain_delay),
         "drain": write_duration(server.drain),
         "limits": {
             "head": write_size(limits.head_bytes_max as u64),

@@ -7,9 +7,14 @@
 //! Cost: one thread per core for the data plane, one for the admin listener, one for the background.
 
 mod background;
+mod descriptors;
+mod doors;
 mod listen;
 mod run;
 mod signals;
+mod start;
+mod supervisor;
+mod upgrade;
 mod worker;
 
 pub use run::{RunError, run};

@@ -29,6 +29,7 @@ pub struct Live {
     pools: Arc<Pools>,
     connections: Connections,
     is_draining: AtomicBool,
+    is_cut: AtomicBool,
 }
 
 impl std::fmt::Debug for Live {
@@ -50,6 +51,7 @@ impl Live {
             pools,
             connections: Connections::default(),
             is_draining: AtomicBool::new(false),
+            is_cut: AtomicBool::new(false),
         }
     }
 
@@ -107,6 +109,15 @@ impl Live {
 
     pub fn start_draining(&self) {
         self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the drain's time is over: what is not answered yet is refused.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Relaxed)
+    }
+
+    pub fn cut(&self) {
+        self.is_cut.store(true, Ordering::Relaxed);
     }
 
     /// What is wrong with the store, if anything is.
@@ -175,13 +186,16 @@ impl Live {
         }
     }
 
-    /// Writes what must last: exact quota counters, log lines.
-    pub fn flush(&self) {
-        if let Err(error) = self.store.flush() {
+    /// Writes what must last: exact quota counters, log lines. Says whether that is done.
+    pub fn flush(&self) -> bool {
+        let flushed = self.store.flush();
+        if let Err(error) = &flushed {
             tracing::error!(%error, "quota counters were not written; some quota is lost");
         }
-        if !self.telemetry.flush(LOG_PATIENCE) {
+        let is_logged = self.telemetry.flush(LOG_PATIENCE);
+        if !is_logged {
             tracing::warn!("the access log was not written to its end");
         }
+        flushed.is_ok() && is_logged
     }
 }

@@ -82,6 +82,9 @@ impl Express {
             }
             driver.heed(stop.as_mut());
             driver.send(cx);
+            if self.live.is_cut() {
+                return Poll::Ready(());
+            }
             driver.poll_end(cx, streams.is_empty())
         })
         .await;
