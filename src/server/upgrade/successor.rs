@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -87,6 +87,7 @@ fn lead(offer: &Offer, stream: UnixStream) -> Result<(), String> {
     say(&mut channel, &FromOld::Sockets(addresses))?;
     wait_for(&mut channel, LOAD_PATIENCE, |told| matches!(told, FromNew::Loaded))?;
     let store = offer.live.store();
+    let released = Instant::now();
     store.release();
     let done = say(&mut channel, &FromOld::Released)
         .and_then(|()| wait_for(&mut channel, STATE_PATIENCE, |told| matches!(told, FromNew::Ready)))
@@ -96,6 +97,7 @@ fn lead(offer: &Offer, stream: UnixStream) -> Result<(), String> {
             store.follow(Box::new(Lender(channel)));
             // What is reserved here is used there from the beginning.
             let _ = store.flush();
+            tracing::info!(state_pause_ms = released.elapsed().as_millis() as u64, "the state is handed over");
         }
         Err(_) => {
             if let Err(error) = store.reclaim() {
