@@ -20,7 +20,7 @@ impl Config {
         json!({
             "server": describe_server(&self.server),
             "admin": { "listen": *self.admin.listen, "token": self.admin.token.as_ref().map(|_| "set") },
-            "state": { "dir": self.state.dir.display().to_string() },
+            "state": { "dir": self.state.dir.display().to_string(), "unsaved_max": self.state.unsaved_max },
             "telemetry": describe_telemetry(&self.telemetry),
             "apis": named(&self.apis, |api| describe.api(api)),
             "usage_plans": named(&self.usage_plans, describe_usage_plan),
@@ -93,6 +93,7 @@ impl Describe<'_> {
             "health": http.health.as_ref().map(|health| self.health(health)),
             "ejection": { "failures": http.ejection.failures, "for": write_duration(http.ejection.rest) },
             "tls": self.tls(&http.tls),
+            "protocol_version": http.protocol_version.as_str(),
             "preserve_host": http.preserve_host,
             "request_parameters": http.request_parameters.iter().map(|it| self.parameter(it)).collect::<Map<_, _>>(),
         })

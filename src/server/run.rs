@@ -110,8 +110,19 @@ impl Running {
         eprintln!("tollgate: ready, serving on {}, admin on http://{admin_address}", urls.join(","));
         let supervisor = Supervisor::of_this_process();
         supervisor.ready();
-        let running =
-            Running { live, reloader, listeners, admin, workers, doors, admin_doors, supervisor, support, drain_delay, drain };
+        let running = Running {
+            live,
+            reloader,
+            listeners,
+            admin,
+            workers,
+            doors,
+            admin_doors,
+            supervisor,
+            support,
+            drain_delay,
+            drain,
+        };
         Ok(running)
     }
 

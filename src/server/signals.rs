@@ -61,9 +61,7 @@ impl Signals {
         let Signals { runtime, hangup, user1, user2, terminate, interrupt } = self;
         let upgraded = async {
             match attempt {
-                Some(attempt) => {
-                    (&mut attempt.ended).await.unwrap_or_else(|_| Err("its thread has ended".to_owned()))
-                }
+                Some(attempt) => (&mut attempt.ended).await.unwrap_or_else(|_| Err("its thread has ended".to_owned())),
                 None => std::future::pending().await,
             }
         };

@@ -36,7 +36,6 @@ impl Supervisor {
         self.tell(&format!("MAINPID={pid}\nREADY=1\nSTATUS=serving, upgraded"));
     }
 
-
     fn tell(&self, state: &str) {
         if let Some((socket, address)) = &self.0 {
             // A supervisor that does not listen is no reason not to serve.

@@ -8,13 +8,13 @@ use std::time::Duration;
 use crate::base::Clock;
 use crate::config::Period;
 
+use super::Counter;
 use super::desk::{Desk, Health, Message, Patience};
 use super::error::{Problem, StoreError};
 use super::file::{self, OpenDatabase, OwnedRow, QuotaFile};
 use super::ledger::Ledger;
 use super::succession::{CounterName, Lent, Successor, Surplus, Want};
 use super::writer::Writer;
-use super::Counter;
 
 /// All quota counters, and the thread that makes them durable. Dropping it flushes and closes the file.
 #[derive(Debug)]
@@ -31,32 +31,38 @@ type Ledgers = HashMap<Arc<str>, Vec<Arc<Ledger>>, ahash::RandomState>;
 const CLOSE_WAIT: Duration = Duration::from_secs(10);
 
 impl Store {
-    /// Opens `quota.redb` in `dir`, which is made if it is missing. Blocks until every counter is read.
-    pub fn open(dir: &Path) -> Result<Store, StoreError> {
-        let store = Store::closed(dir)?;
+    /// Opens `quota.redb` in `dir`, which is made if it is missing. Blocks until every counter is read. While the disk
+    /// fails, a key may use `unsaved_max` requests that a crash would hand back.
+    pub fn open(dir: &Path, unsaved_max: u64) -> Result<Store, StoreError> {
+        let store = Store::closed(dir, unsaved_max)?;
         store.take_over()?;
         Ok(store)
     }
 
     /// The store in `dir`, which another process may have open: nothing is read until [`Store::take_over`].
-    pub fn closed(dir: &Path) -> Result<Store, StoreError> {
-        Store::prepare(file::path_in(dir)?, Box::new(file::open_file), Patience::default())
+    pub fn closed(dir: &Path, unsaved_max: u64) -> Result<Store, StoreError> {
+        Store::prepare(file::path_in(dir)?, Box::new(file::open_file), unsaved_max, Patience::default())
     }
 
     /// A store without a file, for commands that compile a configuration beside a running gateway.
     pub fn in_memory() -> Result<Store, StoreError> {
-        Store::start(PathBuf::from("(memory)"), Box::new(file::open_in_memory), Patience::default())
+        Store::start(PathBuf::from("(memory)"), Box::new(file::open_in_memory), u64::MAX, Patience::default())
     }
 
-    pub(super) fn start(path: PathBuf, open: OpenDatabase, patience: Patience) -> Result<Store, StoreError> {
-        let store = Store::prepare(path, open, patience)?;
+    pub(super) fn start(
+        path: PathBuf,
+        open: OpenDatabase,
+        unsaved_max: u64,
+        patience: Patience,
+    ) -> Result<Store, StoreError> {
+        let store = Store::prepare(path, open, unsaved_max, patience)?;
         store.take_over()?;
         Ok(store)
     }
 
-    fn prepare(path: PathBuf, open: OpenDatabase, patience: Patience) -> Result<Store, StoreError> {
+    fn prepare(path: PathBuf, open: OpenDatabase, unsaved_max: u64, patience: Patience) -> Result<Store, StoreError> {
         let (sender, messages) = mpsc::channel();
-        let desk = Arc::new(Desk::new(sender, path.clone(), patience));
+        let desk = Arc::new(Desk::new(sender, path.clone(), unsaved_max, patience));
         let writer = Writer::new(QuotaFile::new(path.clone(), open), messages, Arc::clone(&desk));
         let thread = thread::Builder::new().name("quota-store".to_owned()).spawn(|| writer.run());
         thread.map_err(|error| StoreError::from_io(&path, &error))?;
@@ -136,15 +142,28 @@ impl Store {
         self.desk.health()
     }
 
+    /// Requests that are counted in memory only and that a crash would hand back: 0 while counters are durable.
+    /// Otherwise it looks at every counter.
+    pub fn unsaved(&self) -> u64 {
+        match self.health() {
+            Health::Durable => 0,
+            Health::Failing { .. } => self.counters().iter().map(|counter| counter.unsaved()).sum(),
+        }
+    }
+
     /// Writes what is used instead of what is reserved, so that closing loses nothing. Blocks, 10 s at most.
     ///
     /// Counting may go on meanwhile and after it, and reserves anew.
     pub fn flush(&self) -> Result<(), StoreError> {
-        let counters = self.lock().values().flatten().flat_map(|ledger| ledger.all()).collect();
+        let counters = self.counters();
         let (reply, answer) = mpsc::channel();
         self.desk.send(Message::Flush { counters, reply });
         let stalled = || StoreError::new(&self.path, Problem::Stalled);
         answer.recv_timeout(CLOSE_WAIT).unwrap_or_else(|_| Err(stalled()))
+    }
+
+    fn counters(&self) -> Vec<Arc<Counter>> {
+        self.lock().values().flatten().flat_map(|ledger| ledger.all()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Ledgers> {

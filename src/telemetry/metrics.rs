@@ -25,6 +25,7 @@ pub struct Metrics {
     cache_bytes: Family<IntGauge>,
     back_end_healthy: Family<IntGauge>,
     store_healthy: IntGauge,
+    state_unsaved: IntGauge,
     reloads: Reloads,
 }
 
@@ -82,6 +83,11 @@ impl Metrics {
                 &["target"],
             ),
             store_healthy: register_store(&registry),
+            state_unsaved: single(
+                &registry,
+                "tollgate_state_unsaved_requests",
+                "Requests with a quota that are counted in memory only, which a crash would hand back.",
+            ),
             reloads: Reloads::register(&registry, now),
             registry,
         }
@@ -120,9 +126,11 @@ impl Metrics {
         self.back_end_healthy.replace(targets.into_iter().map(|(target, is_healthy)| ([target], is_healthy.into())));
     }
 
-    /// Whether the quota counters can be written. They can until this says otherwise.
-    pub fn set_store_healthy(&self, is_healthy: bool) {
+    /// Whether the quota counters can be written, and how many requests are counted and not reserved on disk. Set just
+    /// before [`Metrics::render`].
+    pub fn set_store(&self, is_healthy: bool, unsaved: u64) {
         self.store_healthy.set(is_healthy.into());
+        self.state_unsaved.set(i64::try_from(unsaved).unwrap_or(i64::MAX));
     }
 
     /// How many API keys get a label of their own from now on. Keys that have one keep it.
@@ -323,7 +331,7 @@ mod tests {
         metrics.set_connections(1);
         metrics.set_cache_bytes([("orders", "prod", 4096)]);
         metrics.set_back_ends_healthy([("127.0.0.1:9001", true)]);
-        metrics.set_store_healthy(false);
+        metrics.set_store(false, 7);
         metrics.config_reloaded(false, STARTED);
         metrics
     }
@@ -353,6 +361,7 @@ mod tests {
             ("tollgate_refusals_total", "code"),
             ("tollgate_request_duration_seconds", "api,method,route,stage,variant"),
             ("tollgate_requests_total", "api,method,route,stage,status,variant"),
+            ("tollgate_state_unsaved_requests", ""),
             ("tollgate_store_healthy", ""),
             ("tollgate_throttled_total", "plan,reason"),
         ];
@@ -377,6 +386,7 @@ mod tests {
         check(&metrics, r#"tollgate_cache_bytes{api="orders",stage="prod"} 4096"#);
         check(&metrics, r#"tollgate_back_end_healthy{target="127.0.0.1:9001"} 1"#);
         check(&metrics, "tollgate_store_healthy 0");
+        check(&metrics, "tollgate_state_unsaved_requests 7");
         check(&metrics, "tollgate_connections 1");
     }
 

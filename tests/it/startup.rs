@@ -67,7 +67,8 @@ fn a_certificate_or_key_that_cannot_be_used() {
 
 #[test]
 fn a_log_that_cannot_be_written() {
-    let telemetry = |path: &str| format!("[telemetry]\naccess_log = {{ path = \"{path}\", format = \"json\" }}\n{FRONT}");
+    let telemetry =
+        |path: &str| format!("[telemetry]\naccess_log = {{ path = \"{path}\", format = \"json\" }}\n{FRONT}");
     check(&Folder::new(&telemetry("nowhere/access.log"), &[]), &["nowhere/access.log", "help:"]);
     check_as_nobody(&Folder::new(&telemetry("access.log"), &[]), &["access.log", "Permission denied", "help:"]);
 }
@@ -84,6 +85,7 @@ fn too_few_open_files() {
     let limited = format!("ulimit -n 100; exec {} run {}", env!("CARGO_BIN_EXE_tollgate"), folder.config().display());
     let output = Command::new("sh").args(["-c", &limited]).current_dir(folder.path()).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    let output = Output { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) };
+    let output =
+        Output { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) };
     check_said(&output, &["100 open files are too few", "help:", "ulimit"]);
 }

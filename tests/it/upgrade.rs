@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use crate::house::{
-    ALICE, BOB, Folder, Gate, Gateway, Origin, Streams, Wire, eventually, eventually_some, get, post, tollgate_in,
-    ADMIN_TOKEN,
+    ADMIN_TOKEN, ALICE, BOB, Folder, Gate, Gateway, Origin, Streams, Wire, eventually, eventually_some, get, post,
+    tollgate_in,
 };
 
 const LIMIT: u64 = 100_000;

@@ -112,11 +112,7 @@ fn say(channel: &mut Channel, message: &FromOld) -> Result<(), String> {
     channel.send(message).map_err(|error| lost(&error))
 }
 
-fn wait_for(
-    channel: &mut Channel,
-    patience: Duration,
-    is_awaited: impl Fn(&FromNew) -> bool,
-) -> Result<(), String> {
+fn wait_for(channel: &mut Channel, patience: Duration, is_awaited: impl Fn(&FromNew) -> bool) -> Result<(), String> {
     match channel.receive(Some(patience)) {
         Ok(told) if is_awaited(&told) => Ok(()),
         Ok(FromNew::Failed(why)) => Err(why),

@@ -313,6 +313,14 @@ impl Drop for Gateway {
     }
 }
 
+/// Starts a gateway in this folder and kills it after so long, ready or not.
+pub fn kill_while_starting(folder: &Folder, after: Duration) {
+    let (mut child, ..) = spawn(folder, &[]);
+    thread::sleep(after);
+    child.kill().expect("a child of ours");
+    child.wait().expect("a child of ours");
+}
+
 fn spawn(folder: &Folder, env: &[(String, String)]) -> (Child, Lines, Lines, Receiver<String>) {
     // A name of its own, as an installed program has one that stays when it is replaced.
     let program = folder.program();

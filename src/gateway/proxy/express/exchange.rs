@@ -83,9 +83,8 @@ impl Express {
             let to = Endpoint { address, connect_timeout: connect_timeout.min(left), now };
             let is_head = asked.head.method == "HEAD";
             let end = self.instant(now, left);
-            let ended = alarm
-                .until(end, pin!(self.until_cut(pin!(self.attempt(bench, is_head, up, down, ctx, &to)))))
-                .await;
+            let ended =
+                alarm.until(end, pin!(self.until_cut(pin!(self.attempt(bench, is_head, up, down, ctx, &to))))).await;
             ctx.facts.bytes_in = up.moved();
             let broken = match ended {
                 Some(Some(Ok(done))) => return Carried::Answered(done.body_len),
