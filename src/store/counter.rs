@@ -282,13 +282,13 @@ impl Counter {
         (wanted > mark).then_some(row)
     }
 
-    /// The period to count in and how many requests to borrow for it; `None` when it needs none. Few at a time: what is
-    /// borrowed is missing where most requests are.
+    /// The period to count in and how many requests to borrow for it; `None` when it needs none. Few at a time and
+    /// none ahead: what is borrowed is missing where most requests are.
     pub(super) fn next_loan(&self, quota: &Quota, now: Now) -> Option<(u32, u64)> {
         let Tally { number, count } = self.standing(self.used.seen(), quota, now);
         let mark = self.reserved.load().count_in(number);
         let wanted = (count + quota.block().div_ceil(10)).min(self.total(quota, number).max(count));
-        (wanted > mark).then(|| (number, wanted - mark))
+        (count >= mark && wanted > mark).then(|| (number, wanted - mark))
     }
 
     /// The row that grants `n` more in the current period.

@@ -26,7 +26,7 @@ fn check_said(output: &Output, named: &[&str]) {
 
 #[track_caller]
 fn check(folder: &Folder, named: &[&str]) {
-    check_said(&tollgate(&["run", folder.config().to_str().unwrap()]), named);
+    check_said(&tollgate(&["run", folder.config().to_str().expect("a path of text")]), named);
 }
 
 /// Runs it as somebody who may read its configuration and write nothing.
@@ -38,9 +38,9 @@ fn check_as_nobody(folder: &Folder, named: &[&str]) {
         return check(folder, named);
     }
     // The folders above it may be closed to others, and so may the program's.
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a folder of ours");
     let copy = folder.path().join("program");
-    fs::hard_link(program, &copy).or_else(|_| fs::copy(program, &copy).map(drop)).unwrap();
+    fs::hard_link(program, &copy).or_else(|_| fs::copy(program, &copy).map(drop)).expect("a copy of the program");
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all"]);
     let output = command.arg(copy).arg("run").arg(folder.config()).current_dir(folder.path()).output();

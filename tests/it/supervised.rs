@@ -18,9 +18,9 @@ impl Supervisor {
     fn gateway() -> (Supervisor, Gateway) {
         let folder = Arc::new(Folder::new(FRONT, &[]));
         let path = folder.path().join("notify");
-        let socket = UnixDatagram::bind(&path).unwrap();
-        socket.set_read_timeout(Some(DEADLINE)).unwrap();
-        let gateway = Gateway::start_in(folder, &[("NOTIFY_SOCKET", path.to_str().unwrap())]);
+        let socket = UnixDatagram::bind(&path).expect("a new socket");
+        socket.set_read_timeout(Some(DEADLINE)).expect("a time that is not zero");
+        let gateway = Gateway::start_in(folder, &[("NOTIFY_SOCKET", path.to_str().expect("a path of text"))]);
         (Supervisor(socket), gateway)
     }
 
@@ -29,7 +29,7 @@ impl Supervisor {
     fn told(&self) -> Vec<(String, String)> {
         let mut bytes = [0; 4096];
         let count = self.0.recv(&mut bytes).expect("the supervisor is told something");
-        let text = String::from_utf8(bytes[..count].to_vec()).unwrap();
+        let text = String::from_utf8(bytes[..count].to_vec()).expect("a text");
         let pair = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
         text.lines().map(|line| pair(line).unwrap_or_else(|| panic!("no variable: {line:?}"))).collect()
     }

@@ -23,14 +23,17 @@ const BINARY: &str = env!("CARGO_BIN_EXE_tollgate");
 /// A folder with a configuration, `tollgate.toml`, and the state that a gateway leaves in it.
 pub struct Folder {
     dir: tempfile::TempDir,
+    bin: tempfile::TempDir,
 }
 
 impl Folder {
     /// `@1`, `@2` … in the text stand for the back ends' addresses. What the text does not say about listeners, admin,
     /// state and telemetry is filled in.
     pub fn new(config: &str, back_ends: &[&Origin]) -> Folder {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let folder = Folder { dir };
+        let temporary = || tempfile::tempdir().expect("a temporary folder");
+        let folder = Folder { dir: temporary(), bin: temporary() };
+        // A name of its own, as an installed program has one that stays when it is replaced.
+        std::os::unix::fs::symlink(BINARY, folder.program()).expect("the folder takes a link");
         folder.write("tollgate.toml", &complete(config, back_ends));
         folder
     }
@@ -45,7 +48,7 @@ impl Folder {
 
     /// The program that gateways of this folder run.
     pub fn program(&self) -> PathBuf {
-        self.path().join("tollgate")
+        self.bin.path().join("tollgate")
     }
 
     /// Writes a file by rename, as editors do.
@@ -322,12 +325,7 @@ pub fn kill_while_starting(folder: &Folder, after: Duration) {
 }
 
 fn spawn(folder: &Folder, env: &[(String, String)]) -> (Child, Lines, Lines, Receiver<String>) {
-    // A name of its own, as an installed program has one that stays when it is replaced.
-    let program = folder.program();
-    if !program.exists() {
-        std::os::unix::fs::symlink(BINARY, &program).expect("the folder takes a link");
-    }
-    let mut command = Command::new(program);
+    let mut command = Command::new(folder.program());
     command.arg("run").arg(folder.config()).current_dir(folder.path()).env("NO_COLOR", "1");
     command.envs(env.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
