@@ -31,6 +31,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const SHELVES: usize = 2_500;
 const KEYS: usize = 10_000;
 
+/// Of the cache.
+const ENTRIES: usize = 10_000;
+
 /// In the middle of everything.
 const SHELF: usize = SHELVES / 2;
 
@@ -184,24 +187,42 @@ fn admission(c: &mut Criterion, live: &Live, runtime: &Runtime) {
     group.finish();
 }
 
+/// The look-up and the copy of an answer of 1 KiB, which is the same one each time or one of ten thousand: then it is not
+/// in the processor's caches.
 fn cache_hit(c: &mut Criterion, live: &Live) {
     let snapshot = live.snapshot();
     let path = format!("/cached/shelf-{SHELF}/7");
     let cache = plan(&snapshot.stages()[0], &path).cache.as_ref().expect("the route caches");
     let fields = fields_with_key(BUCKET_KEY);
     let head = head(&path, Some("expand=all"), &fields);
-    let ask = || cache.ask(&head, |_| Some("7"), false).ok().flatten().expect("a GET asks");
     let now = live.clock().now();
-    let Lookup::Lead(mut leader) = cache.lookup(&ask(), now) else { panic!("nothing is stored yet") };
-    leader.head(StatusCode::OK, &HeaderMap::new(), now);
-    leader.chunk(Bytes::from_static(&[b'x'; 1024]), now).expect("a small body");
-    leader.complete(now);
-    c.bench_function("cache hit", |b| {
-        b.iter(|| {
-            let ask = ask();
-            assert!(matches!(cache.lookup(&ask, now), Lookup::Hit(_)));
-        })
-    });
+    let look_up = |book: &str| {
+        let ask = cache.ask(&head, false).ok().flatten().expect("a GET asks");
+        cache.lookup(ask, &cache.key(&head, |_| Some(book)), now)
+    };
+    let books: Vec<String> = (0..ENTRIES).map(|book| book.to_string()).collect();
+    for book in &books {
+        let Lookup::Lead(mut leader) = look_up(book) else { panic!("nothing is stored yet") };
+        leader.head(StatusCode::OK, &HeaderMap::new(), now);
+        leader.chunk(Bytes::from_static(&[b'x'; 1024]), now).expect("a small body");
+        leader.complete(now);
+    }
+    let mut group = c.benchmark_group("cache hit");
+    for count in [1, ENTRIES] {
+        // A prime step visits them all, in no order that could be foreseen.
+        let (mut at, mut out) = (0, Vec::new());
+        group.bench_function(count.to_string(), |b| {
+            b.iter(|| {
+                at = (at + 7919) % count;
+                let Lookup::Hit(entry) = look_up(&books[at]) else { panic!("it is stored") };
+                out.clear();
+                out.extend_from_slice(entry.lines().expect("plain fields"));
+                out.extend_from_slice(&entry.body);
+                black_box(&out);
+            })
+        });
+    }
+    group.finish();
 }
 
 fn refusal(c: &mut Criterion) {

@@ -191,12 +191,15 @@ fn a_cache_hit_allocates_nothing() {
     let now = live.clock().now();
     let (_, plan, params) = route(&snapshot, &head);
     let cache = plan.cache.as_ref().unwrap();
-    let ask = || cache.ask(&head, |at| params.get(at).copied(), false).unwrap().unwrap();
-    let Lookup::Lead(mut leader) = cache.lookup(&ask(), now) else { panic!("nothing is stored yet") };
+    let look_up = || {
+        let ask = cache.ask(&head, false).unwrap().unwrap();
+        cache.lookup(ask, &cache.key(&head, |at| params.get(at).copied()), now)
+    };
+    let Lookup::Lead(mut leader) = look_up() else { panic!("nothing is stored yet") };
     leader.head(StatusCode::OK, &HeaderMap::new(), now);
     leader.chunk(Bytes::from_static(b"books"), now).unwrap();
     leader.complete(now);
-    let found = check("cache hit", CACHE_HIT, || cache.lookup(&ask(), now));
+    let found = check("cache hit", CACHE_HIT, look_up);
     assert!(matches!(found, Lookup::Hit(entry) if &entry.body[..] == b"books"));
 }
 

@@ -8,7 +8,8 @@ use crate::base::Now;
 
 /// The fetches that are under way in one stage, and the keys whose last answer could not be shared.
 ///
-/// Taken only on misses. One lock guards a sixteenth of the keys.
+/// Taken only on misses. One lock guards a sixteenth of the keys; who holds it may take one of the entries' locks, and
+/// never the other way round.
 #[derive(Debug, Default)]
 pub(super) struct Flights {
     shards: [Mutex<Shard>; SHARDS],
@@ -56,14 +57,18 @@ impl Flights {
         Joined::Leading(key, flight)
     }
 
-    /// Whether `flight` is still the fetch of `key`: neither flushed nor replaced by a refresh.
-    pub(super) fn is_current(&self, key: &[u8], flight: &Arc<Flight>) -> bool {
-        self.shard(key).flights.get(key).is_some_and(|current| Arc::ptr_eq(current, flight))
+    /// Ends the fetch.
+    pub(super) fn leave(&self, key: &[u8], flight: &Arc<Flight>) {
+        self.shard(key).leave(key, flight);
     }
 
-    /// Ends the fetch. True if it was still the fetch of `key`.
-    pub(super) fn leave(&self, key: &[u8], flight: &Arc<Flight>) -> bool {
-        self.shard(key).leave(key, flight)
+    /// Ends the fetch, and stores what it brought if it was still the fetch of `key`: neither flushed nor replaced by a
+    /// refresh. All at once: a flush is before both or after both, and no second fetch begins between them.
+    pub(super) fn leave_with(&self, key: &[u8], flight: &Arc<Flight>, store: impl FnOnce()) {
+        let mut shard = self.shard(key);
+        if shard.leave(key, flight) {
+            store();
+        }
     }
 
     /// Ends a fetch that cannot be shared, and marks its key if it was still the fetch of `key`.
@@ -107,6 +112,7 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 }
 
 impl Shard {
+    /// True if it was still the fetch of `key`.
     fn leave(&mut self, key: &[u8], flight: &Arc<Flight>) -> bool {
         let is_current = self.flights.get(key).is_some_and(|current| Arc::ptr_eq(current, flight));
         if is_current {

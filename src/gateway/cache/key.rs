@@ -1,43 +1,26 @@
+use ring::digest::{SHA256, digest};
+use smallvec::SmallVec;
+
 use crate::base::{Head, Variant};
 use crate::config::{ErrorStyle, KeyPart, RouteCache};
 
 /// The full key of an entry within its stage's store. Inline up to 256 bytes.
-#[derive(Clone)]
-pub struct Key {
-    inline: [u8; INLINE_BYTES],
-    len: usize,
-    /// All of it, where it did not fit.
-    spilled: Vec<u8>,
-}
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key(SmallVec<[u8; INLINE_BYTES]>);
 
 const INLINE_BYTES: usize = 256;
 
 impl Key {
     fn new() -> Key {
-        Key { inline: [0; INLINE_BYTES], len: 0, spilled: Vec::new() }
+        Key(SmallVec::new())
     }
 
     pub fn as_bytes(&self) -> &[u8] {
-        if self.spilled.is_empty() { &self.inline[..self.len] } else { &self.spilled }
+        &self.0
     }
 
     fn push(&mut self, bytes: &[u8]) {
-        let end = self.len + bytes.len();
-        match self.inline.get_mut(self.len..end) {
-            Some(room) if self.spilled.is_empty() => {
-                room.copy_from_slice(bytes);
-                self.len = end;
-            }
-            _ => self.spill(bytes),
-        }
-    }
-
-    #[cold]
-    fn spill(&mut self, bytes: &[u8]) {
-        if self.spilled.is_empty() {
-            self.spilled.extend_from_slice(&self.inline[..self.len]);
-        }
-        self.spilled.extend_from_slice(bytes);
+        self.0.extend_from_slice(bytes);
     }
 
     /// Appends a value so that where it ends is never in doubt: its length plus one, then its bytes.
@@ -57,14 +40,6 @@ impl Key {
     }
 }
 
-impl PartialEq for Key {
-    fn eq(&self, other: &Key) -> bool {
-        self.as_bytes() == other.as_bytes()
-    }
-}
-
-impl Eq for Key {}
-
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}", self.as_bytes().escape_ascii().to_string())
@@ -76,9 +51,13 @@ impl std::fmt::Debug for Key {
 /// The stage is not in it, because every stage has a store of its own; nor is the host.
 #[derive(Debug)]
 pub(super) struct Shape {
-    fixed: Box<[u8]>,
+    /// Stands for the route's deployment, variant, name and declared parameters, none of which a request chooses:
+    /// half of their SHA-256, so that every look-up copies, hashes and compares less.
+    fixed: [u8; FIXED_BYTES],
     parts: Parts,
 }
+
+const FIXED_BYTES: usize = 16;
 
 #[derive(Debug)]
 enum Parts {
@@ -125,7 +104,7 @@ impl Shape {
             Parts::Declared(parts) => parts.iter().for_each(|part| part.push_name(&mut fixed)),
         }
         fixed.push_end();
-        Shape { fixed: fixed.as_bytes().into(), parts }
+        Shape { fixed: half_digest(fixed.as_bytes()), parts }
     }
 
     /// Says for people what of a request the key is made of.
@@ -159,9 +138,7 @@ impl Shape {
         head: &Head<'_>,
         parameter: impl Fn(usize) -> Option<&'p str>,
     ) -> Key {
-        let mut key = Key::new();
-        generations.into_iter().for_each(|generation| key.push_number(generation));
-        key.push(&self.fixed);
+        let mut key = self.start(generations);
         match &self.parts {
             Parts::Target => {
                 key.push_value(head.path.as_bytes());
@@ -172,6 +149,21 @@ impl Shape {
         }
         key
     }
+
+    /// What all keys of the route begin with, copied at one go.
+    fn start(&self, [stage, route]: [u32; 2]) -> Key {
+        let mut start = [0; 8 + FIXED_BYTES];
+        start[..4].copy_from_slice(&stage.to_le_bytes());
+        start[4..8].copy_from_slice(&route.to_le_bytes());
+        start[8..].copy_from_slice(&self.fixed);
+        Key(SmallVec::from_slice(&start))
+    }
+}
+
+fn half_digest(bytes: &[u8]) -> [u8; FIXED_BYTES] {
+    let mut half = [0; FIXED_BYTES];
+    half.iter_mut().zip(digest(&SHA256, bytes).as_ref()).for_each(|(half, byte)| *half = *byte);
+    half
 }
 
 impl Part {

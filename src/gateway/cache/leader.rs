@@ -95,14 +95,8 @@ impl Leader {
             return;
         }
         let Some((head, chunks)) = self.flight.whole() else { return };
-        if self.store.flights.is_current(&self.key, &self.flight) {
-            let entry = Arc::new(Entry::new(head, &chunks, now, self.ttl));
-            self.store.insert(&self.key, &entry);
-            // Only now, so that there is no moment without entry and fetch in which a second fetch could begin.
-            if !self.store.flights.leave(&self.key, &self.flight) {
-                self.store.take_back(&self.key, &entry);
-            }
-        }
+        let entry = Arc::new(Entry::new(&self.key, head, &chunks, now, self.ttl));
+        self.store.flights.leave_with(&self.key, &self.flight, || self.store.insert(&entry, now));
         self.end(Phase::Complete);
     }
 

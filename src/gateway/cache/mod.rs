@@ -14,22 +14,27 @@
 //! N concurrent misses of a key are one fetch, and its bytes reach all of them as they arrive. A fetch that turns out
 //! not to be shareable holds nobody back, and marks its key for 2 s so that the next misses do not queue either.
 //! A leader that fails or goes away before its followers got anything is replaced by one of them. What was flushed or
-//! refreshed is not brought back by a fetch that began earlier. Entries outlive a reload.
+//! refreshed is not brought back by a fetch that began earlier. Entries outlive a reload. The bytes of a stage's entries
+//! never exceed its cache's size.
 //!
-//! **Cost**: a hit is one probe without a lock and, for keys up to 256 bytes, without an allocation; now and then a
-//! request does some of moka's maintenance. A miss takes one shard's lock and copies the body once, into a buffer of
-//! exactly its size. No lock is held across an await; no task is spawned.
+//! **Cost**: a hit is one probe under a lock for readers and, for keys up to 256 bytes, without an allocation. A miss
+//! takes a shard's locks and copies the body once, into a buffer of exactly its size. What has expired is dropped in the
+//! background, some hundreds of entries at a time. No lock is held across an await; no task is spawned.
 
 mod answer;
+mod entries;
 mod entry;
 mod flight;
 mod flights;
 mod follower;
+mod ghosts;
 mod key;
 mod leader;
 mod outcome;
 mod plan;
+mod queue;
 mod refresh;
+mod shard;
 mod store;
 #[cfg(test)]
 mod tests;

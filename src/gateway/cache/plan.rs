@@ -3,9 +3,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::key::Shape;
-use super::refresh::{Refresh, refresh};
+use super::refresh::{Refresh, asks_for_refresh, refresh};
 use super::{Key, Lookup, Outcome, Store};
-use crate::base::{Answer, Head, Now, Variant};
+use crate::base::{Answer, Fields, Head, Now, Variant, is_token};
 use crate::config::{self, ErrorStyle, Fault, Invalidation, KeyPart, Method, Route, StageCache};
 
 /// What of a route's answers is shared in one variant of one stage.
@@ -39,10 +39,9 @@ pub struct Inputs<'a> {
     pub variant: Variant,
 }
 
-/// A request that may use the cache.
-#[derive(Debug)]
+/// How a request may use the cache.
+#[derive(Clone, Copy, Debug)]
 pub struct Ask {
-    key: Key,
     refresh: Refresh,
     is_head: bool,
 }
@@ -53,6 +52,19 @@ const WITHHELD: [&str; 7] =
 
 /// Fields that make an answer one caller's own.
 const CREDENTIALS: [&str; 2] = ["authorization", "cookie"];
+
+/// Bits of [`CREDENTIALS`].
+const AUTHORIZATION: u8 = 1 << 0;
+const COOKIE: u8 = 1 << 1;
+
+/// What a request's fields say that matters to any cache, learned in one pass.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    /// Of [`CREDENTIALS`], by bit.
+    credentials: u8,
+    has_body: bool,
+    asks_for_refresh: bool,
+}
 
 /// Checks what a route says about caching, once per route, whether or not a stage of it caches.
 pub fn check(route: &Route, parameter_names: &[Box<str>], faults: &mut Vec<Fault>) {
@@ -114,31 +126,29 @@ impl Plan {
 
     /// Whether and how a request may use the cache; `None`: it bypasses it. Refused is a caller that asks for a
     /// refresh, may not, and is to be told so by a 403.
-    ///
-    /// `parameter(i)` is the value of the path's parameter number `i`, as it stands in the canonical path.
-    pub fn ask<'p>(
-        &self,
-        head: &Head<'_>,
-        parameter: impl Fn(usize) -> Option<&'p str>,
-        may_invalidate: bool,
-    ) -> Result<Option<Ask>, Answer> {
+    pub fn ask(&self, head: &Head<'_>, may_invalidate: bool) -> Result<Option<Ask>, Answer> {
         let is_head = head.method == "HEAD" && self.is_get();
-        if !(is_head || head.method == &*self.method) || self.is_bypassed(head) {
+        if !(is_head || head.method == &*self.method) {
             return Ok(None);
         }
-        let refresh = refresh(self.invalidation, &head.fields, may_invalidate)?;
-        Ok(Some(Ask { key: self.key(head, parameter), refresh, is_head }))
+        let told = Told::of(&head.fields);
+        if self.is_bypassed(told) {
+            return Ok(None);
+        }
+        let refresh = refresh(self.invalidation, told.asks_for_refresh, may_invalidate)?;
+        Ok(Some(Ask { refresh, is_head }))
     }
 
-    /// The key of a request, for an operator who flushes it.
+    /// The key of a request. `parameter(i)` is the value of the path's parameter number `i`, as it stands in the
+    /// canonical path.
     pub fn key<'p>(&self, head: &Head<'_>, parameter: impl Fn(usize) -> Option<&'p str>) -> Key {
         self.shape.key([self.store.generation(), self.route_generation.load(Ordering::Relaxed)], head, parameter)
     }
 
     /// Looks for an entry, else joins the fetch of its key or leads one.
-    pub fn lookup(&self, ask: &Ask, now: Now) -> Lookup {
+    pub fn lookup(&self, ask: Ask, key: &Key, now: Now) -> Lookup {
         let is_refresh = ask.refresh == Refresh::Granted;
-        let key = ask.key.as_bytes();
+        let key = key.as_bytes();
         if !is_refresh && let Some(entry) = self.store.find(key, now) {
             return Lookup::Hit(entry);
         }
@@ -167,7 +177,7 @@ impl Plan {
     /// Says for people whether a request may use the cache, and what its key is made of.
     pub fn explain<'p>(&self, head: &Head<'_>, parameter: impl Fn(usize) -> Option<&'p str>) -> String {
         let ttl = crate::base::units::write_duration(self.ttl);
-        match self.ask(head, &parameter, true) {
+        match self.ask(head, true) {
             Ok(Some(_)) => format!("for {ttl}, by {}", self.shape.explain(head, parameter)),
             Ok(None) => "bypassed: another method, a body, or credentials that are not in the key".to_owned(),
             Err(answer) => answer.detail.into_owned(),
@@ -178,21 +188,29 @@ impl Plan {
         &*self.method == "GET"
     }
 
-    fn is_bypassed(&self, head: &Head<'_>) -> bool {
-        let has = |name: &str| head.fields.get(name).is_some();
-        let is_personal =
-            CREDENTIALS.iter().enumerate().any(|(bit, name)| self.bypassing & (1 << bit) != 0 && has(name));
+    fn is_bypassed(&self, told: Told) -> bool {
         // A body of a GET is in no key, and a back end that reads it would answer everyone after it.
-        let has_body = has("transfer-encoding") || head.fields.get("content-length").is_some_and(|value| value != b"0");
-        is_personal || (self.is_get() && has_body)
+        told.credentials & self.bypassing != 0 || (self.is_get() && told.has_body)
+    }
+}
+
+impl Told {
+    fn of(fields: &Fields<'_>) -> Told {
+        let mut told = Told::default();
+        // Few names have these lengths, so most fields cost one comparison of a number.
+        fields.for_all(|name, value| match name.len() {
+            6 if is_token(name, b"cookie") => told.credentials |= COOKIE,
+            13 if is_token(name, b"authorization") => told.credentials |= AUTHORIZATION,
+            13 if is_token(name, b"cache-control") => told.asks_for_refresh |= asks_for_refresh(value),
+            14 if is_token(name, b"content-length") => told.has_body |= value != b"0",
+            17 if is_token(name, b"transfer-encoding") => told.has_body = true,
+            _ => {}
+        });
+        told
     }
 }
 
 impl Ask {
-    pub fn key(&self) -> &Key {
-        &self.key
-    }
-
     /// Whether the answer says, by [`super::UNAUTHORIZED_WARNING`], that a wish for a refresh was ignored.
     pub fn is_warned(&self) -> bool {
         self.refresh == Refresh::Refused
@@ -285,7 +303,7 @@ mod tests {
     }
 
     fn is_asked(plan: &Plan, method: &str, fields: &[(&str, &[u8])]) -> bool {
-        plan.ask(&head(method, fields), |_| Some("1"), false).unwrap().is_some()
+        plan.ask(&head(method, fields), false).unwrap().is_some()
     }
 
     #[test]
@@ -345,7 +363,7 @@ mod tests {
         let ask = |rule, may| {
             let stage = StageCache { invalidation: rule, ..STAGE };
             let plan = plan(&route("GET", None), Some(&stage), ErrorStyle::Standard).unwrap();
-            plan.ask(&head("GET", asking), |_| None, may).map(Option::unwrap)
+            plan.ask(&head("GET", asking), may).map(Option::unwrap)
         };
         let warned = ask(STAGE.invalidation, false).unwrap();
         assert!(warned.is_warned() && warned.forwarded(true) == Outcome::Miss { is_stored: true });

@@ -1,4 +1,4 @@
-use crate::base::{Answer, Fields, Refusal};
+use crate::base::{Answer, Refusal};
 use crate::config::{Invalidation, OnUnauthorized};
 
 /// The value of `Warning` for a caller that asked to refresh and may not, word for word as API Gateway sends it.
@@ -15,9 +15,9 @@ pub(super) enum Refresh {
     Granted,
 }
 
-/// Decides over `Cache-Control: max-age=0`; API Gateway documents no other directive, so no other counts.
-pub(super) fn refresh(rule: Invalidation, fields: &Fields<'_>, may_invalidate: bool) -> Result<Refresh, Answer> {
-    if !asks_for_refresh(fields) {
+/// Decides over a wish for a fresh answer.
+pub(super) fn refresh(rule: Invalidation, is_asked_for: bool, may_invalidate: bool) -> Result<Refresh, Answer> {
+    if !is_asked_for {
         return Ok(Refresh::No);
     }
     if may_invalidate || !rule.require_authorization {
@@ -33,10 +33,9 @@ pub(super) fn refresh(rule: Invalidation, fields: &Fields<'_>, may_invalidate: b
     }
 }
 
-fn asks_for_refresh(fields: &Fields<'_>) -> bool {
-    let mut asks = false;
-    fields.for_each("cache-control", |value| asks |= value.split(|byte| *byte == b',').any(is_max_age_0));
-    asks
+/// Whether a value of `Cache-Control` says `max-age=0`; API Gateway documents no other directive, so no other counts.
+pub(super) fn asks_for_refresh(value: &[u8]) -> bool {
+    value.split(|byte| *byte == b',').any(is_max_age_0)
 }
 
 /// The argument may be quoted (RFC 9111 section 5.2).
@@ -52,7 +51,7 @@ mod tests {
 
     #[test]
     fn only_max_age_0_asks_for_a_refresh() {
-        let asks = |value: &str| asks_for_refresh(&Fields::List(&[("Cache-Control", value.as_bytes())]));
+        let asks = |value: &str| asks_for_refresh(value.as_bytes());
         for value in ["max-age=0", "Max-Age=0", "no-transform, max-age=0", "max-age=\"0\"", " max-age=00 "] {
             assert!(asks(value), "{value}");
         }
@@ -64,11 +63,10 @@ mod tests {
     #[test]
     fn who_may_not_refresh_gets_what_on_unauthorized_says() {
         use OnUnauthorized::{Fail, Ignore, Warn};
-        let asking = Fields::List(&[("cache-control", b"max-age=0")]);
         let check = |require_authorization, on_unauthorized, may, expected: Result<Refresh, Refusal>| {
             let rule = Invalidation { require_authorization, on_unauthorized };
-            assert_eq!(refresh(rule, &asking, may).map_err(|answer| answer.refusal), expected);
-            assert_eq!(refresh(rule, &Fields::List(&[]), may).ok(), Some(Refresh::No));
+            assert_eq!(refresh(rule, true, may).map_err(|answer| answer.refusal), expected);
+            assert_eq!(refresh(rule, false, may).ok(), Some(Refresh::No));
         };
         for on_unauthorized in [Fail, Warn, Ignore] {
             check(true, on_unauthorized, true, Ok(Refresh::Granted));

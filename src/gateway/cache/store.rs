@@ -1,12 +1,9 @@
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ahash::RandomState;
-use moka::Expiry;
-use moka::sync::Cache;
-
+use super::entries::Entries;
 use super::flight::Position;
 use super::flights::{Flights, Joined};
 use super::{Entry, Follower, Key, Leader};
@@ -15,11 +12,9 @@ use crate::base::Now;
 /// The stored answers of one stage and the fetches for them. Outlives reloads of the configuration.
 #[derive(Debug)]
 pub struct Store {
-    entries: Cache<Arc<[u8]>, Arc<Entry>, RandomState>,
+    entries: Entries,
     pub(super) flights: Flights,
     size_bytes: u64,
-    /// Bytes inserted since the bound was last enforced.
-    unsettled_bytes: AtomicU64,
     /// In every key: a flush of the stage moves it on.
     generation: AtomicU32,
     /// In the keys of one route, by "METHOD /path": a flush of the route moves it on.
@@ -64,43 +59,37 @@ impl Store {
     }
 
     fn new(size_bytes: u64) -> Store {
-        let entries = Cache::builder()
-            .max_capacity(size_bytes)
-            .weigher(|key: &Arc<[u8]>, entry: &Arc<Entry>| entry.weight(key.len()))
-            .expire_after(EntryTtl)
-            .build_with_hasher(RandomState::new());
         Store {
-            entries,
+            entries: Entries::new(size_bytes),
             flights: Flights::default(),
             size_bytes,
-            unsettled_bytes: AtomicU64::new(0),
             generation: AtomicU32::new(0),
             route_generations: Mutex::default(),
             last_route_generation: AtomicU32::new(0),
         }
     }
 
-    /// The bytes of all entries, keys and heads included, as of the last maintenance.
+    /// The bytes of all entries, keys and heads included. Never more than the size.
     pub fn bytes(&self) -> u64 {
-        self.entries.weighted_size()
+        self.entries.bytes()
     }
 
-    /// How many entries there are, as of the last maintenance.
-    pub fn entries(&self) -> u64 {
-        self.entries.entry_count()
+    /// How many entries there are, with those that have expired and are not dropped yet.
+    pub fn entries(&self) -> usize {
+        self.entries.len()
     }
 
-    /// Enforces the bound and drops what has expired; the server calls it once a second.
+    /// Drops what has expired, within eight calls; the server calls it once a second.
     pub fn maintain(&self, now: Now) {
         self.flights.maintain(now);
-        self.settle();
+        self.entries.sweep(now);
     }
 
     /// Forgets every entry of the stage. Fetches under way still answer who follows them; nothing of them is stored.
     pub fn flush_all(&self) {
         self.generation.fetch_add(1, Ordering::Relaxed);
         self.flights.forget_all();
-        self.entries.invalidate_all();
+        self.entries.clear();
     }
 
     /// Forgets every entry of a route, such as "GET /items/{id}"; their memory is freed as they expire.
@@ -115,7 +104,7 @@ impl Store {
     /// Forgets one entry. False if there was none.
     pub fn flush_key(&self, key: &Key) -> bool {
         self.flights.forget(key.as_bytes());
-        self.entries.remove(key.as_bytes()).is_some()
+        self.entries.remove(key.as_bytes())
     }
 
     pub(super) fn generation(&self) -> u32 {
@@ -143,9 +132,9 @@ impl Store {
         generations.retain(|_, generation| Arc::strong_count(generation) > 1);
     }
 
-    /// The entry of `key` if it is fresh by our clock; the cache's own only frees its memory.
+    /// The entry of `key` if it is fresh.
     pub(super) fn find(&self, key: &[u8], now: Now) -> Option<Arc<Entry>> {
-        self.entries.get(key).filter(|entry| entry.is_fresh(now))
+        self.entries.find(key, now)
     }
 
     /// Joins the fetch of `key` or leads one.
@@ -188,48 +177,11 @@ impl Store {
         }
     }
 
-    /// Stores an entry. The cache enforces its bound late, so when an eighth of it is unsettled we do it here.
-    pub(super) fn insert(&self, key: &Arc<[u8]>, entry: &Arc<Entry>) {
-        let weight = u64::from(entry.weight(key.len()));
-        self.entries.insert(Arc::clone(key), Arc::clone(entry));
-        if self.unsettled_bytes.fetch_add(weight, Ordering::Relaxed) + weight > self.size_bytes / 8 {
-            self.settle();
-        }
+    pub(super) fn insert(&self, entry: &Arc<Entry>, now: Now) {
+        self.entries.insert(entry, now);
     }
 
     pub(super) fn remove(&self, key: &[u8]) {
-        self.entries.invalidate(key);
-    }
-
-    /// Removes `entry` if it is still what is stored under `key`.
-    pub(super) fn take_back(&self, key: &[u8], entry: &Arc<Entry>) {
-        if self.entries.get(key).is_some_and(|stored| Arc::ptr_eq(&stored, entry)) {
-            self.entries.invalidate(key);
-        }
-    }
-
-    fn settle(&self) {
-        self.unsettled_bytes.store(0, Ordering::Relaxed);
-        self.entries.run_pending_tasks();
-    }
-}
-
-/// Each entry lives for its own ttl, and one that replaces another for its own too: the default would keep the old
-/// one's deadline.
-struct EntryTtl;
-
-impl Expiry<Arc<[u8]>, Arc<Entry>> for EntryTtl {
-    fn expire_after_create(&self, _: &Arc<[u8]>, entry: &Arc<Entry>, _: Instant) -> Option<Duration> {
-        Some(entry.ttl)
-    }
-
-    fn expire_after_update(
-        &self,
-        _: &Arc<[u8]>,
-        entry: &Arc<Entry>,
-        _: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        Some(entry.ttl)
+        self.entries.remove(key);
     }
 }

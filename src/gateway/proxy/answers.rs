@@ -107,7 +107,7 @@ pub(super) fn fixed(mock: &Mock) -> Reply {
 /// The answer from an entry of the cache, which is noted.
 pub(super) fn stored(entry: &Entry, now: Now, ctx: &mut Ctx) -> Reply {
     note(ctx, Outcome::Hit { remaining_s: entry.remaining_s(now) });
-    let mut reply = Reply::new(entry.head.status.as_u16(), entry.body.clone());
+    let mut reply = Reply::new(entry.status.as_u16(), entry.body.clone());
     reply.fields.extend(entry.head.fields.iter().cloned());
     stored_fields(entry, now, ctx, &mut reply);
     reply

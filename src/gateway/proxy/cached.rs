@@ -267,13 +267,9 @@ impl Conductor {
 /// Asks the cache about an admitted request; `None`: the request bypasses it.
 pub(super) fn look_up(head: &Head<'_>, ctx: &Ctx, cache: &cache::Plan) -> Result<Option<(Ask, Lookup)>, Answer> {
     let may_invalidate = ctx.admitted.as_ref().is_some_and(|admitted| admitted.ticket.may_invalidate_cache());
-    let asked = {
-        let params = ctx.params(head.path);
-        cache.ask(head, |at| params.get(at).copied(), may_invalidate)?
-    };
-    let Some(ask) = asked else { return Ok(None) };
-    let found = cache.lookup(&ask, ctx.facts.started);
-    Ok(Some((ask, found)))
+    let Some(ask) = cache.ask(head, may_invalidate)? else { return Ok(None) };
+    let key = cache.key(head, |at| ctx.param(head.path, at));
+    Ok(Some((ask, cache.lookup(ask, &key, ctx.facts.started))))
 }
 
 /// Notes what the cache said.

@@ -132,6 +132,11 @@ impl Ctx {
         Seal { request_id: self.facts.request_id, style: self.style(), cached: self.cached }
     }
 
+    /// The value of the path parameter number `at`, as a slice of the canonical path.
+    pub(super) fn param<'p>(&self, path: &'p str, at: usize) -> Option<&'p str> {
+        path.get(self.admitted.as_ref()?.params.get(at)?.clone())
+    }
+
     /// The values of the path parameters, as slices of the canonical path.
     pub(super) fn params<'p>(&self, path: &'p str) -> SmallVec<[&'p str; 4]> {
         let ranges = self.admitted.iter().flat_map(|admitted| &admitted.params);

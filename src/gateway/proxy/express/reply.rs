@@ -90,8 +90,8 @@ impl Sheet<'_> {
                 };
                 self.out.extend_from_slice(lines);
                 stored_fields(&entry, form.now, ctx, self.out);
-                self.end(entry.head.status.as_u16(), form, ctx);
-                self.body(entry.body.clone(), form, ctx)
+                self.end(entry.status.as_u16(), form, ctx);
+                self.body(&entry.body, form, ctx)
             }
         }
     }
@@ -124,7 +124,7 @@ impl Sheet<'_> {
             push_number_line(self.out, b"content-length", reply.body.len() as u64);
         }
         self.end(reply.status, form, ctx);
-        self.body(reply.body, form, ctx)
+        self.body(&reply.body, form, ctx)
     }
 
     /// What ends every head.
@@ -136,15 +136,15 @@ impl Sheet<'_> {
         self.out.extend_from_slice(b"\r\n");
     }
 
-    fn body(&mut self, body: Bytes, form: Form, ctx: &mut Ctx) -> Bytes {
+    fn body(&mut self, body: &Bytes, form: Form, ctx: &mut Ctx) -> Bytes {
         if form.is_head_only || matches!(ctx.facts.status, 204 | 304) {
             return Bytes::new();
         }
         ctx.facts.bytes_out = body.len() as u64;
         if body.len() > COPIED_BYTES_MAX {
-            return body;
+            return body.clone();
         }
-        self.out.extend_from_slice(&body);
+        self.out.extend_from_slice(body);
         Bytes::new()
     }
 }
