@@ -171,6 +171,7 @@ fn describe_server(server: &Server) -> Value {
     json!({
         "listen": server.listen.iter().map(describe_listener).collect::<Vec<_>>(),
         "threads": server.threads,
+        "drain_delay": write_duration(server.drain_delay),
         "drain": write_duration(server.drain),
         "trusted_proxies": server.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "limits": {

@@ -13,6 +13,8 @@ pub struct Server {
     pub listen: Vec<Listen>,
     /// 0: one per core.
     pub threads: usize,
+    /// `drain_delay`: how long requests are still taken after SIGTERM, while `/readyz` says no; 5 s unless written.
+    pub drain_delay: Duration,
     /// `drain`: how long requests in flight may take after SIGTERM; 30 s unless written.
     pub drain: Duration,
     /// `trusted_proxies`: who may say for whom it asks, by `X-Forwarded-For` or PROXY protocol. Nobody unless written.
@@ -44,6 +46,7 @@ impl Default for Server {
         Server {
             listen: vec![Listen { address, tls: None, h2: false, proxy_protocol: false }],
             threads: 0,
+            drain_delay: Duration::from_secs(5),
             drain: Duration::from_secs(30),
             trusted_proxies: Networks::default(),
             limits: Limits::default(),
@@ -53,7 +56,8 @@ impl Default for Server {
 
 impl Server {
     pub(super) fn read(value: Value<'_>) -> Option<Server> {
-        let table = value.table("[server]", &["listen", "threads", "drain", "trusted_proxies", "limits"])?;
+        let keys = ["listen", "threads", "drain_delay", "drain", "trusted_proxies", "limits"];
+        let table = value.table("[server]", &keys)?;
         let default = Server::default();
         let trusted_proxies: Networks = table.list("trusted_proxies", read_network).into_iter().collect();
         let listen = table.or("listen", default.listen, read_listeners);
@@ -64,11 +68,16 @@ impl Server {
         Some(Server {
             listen,
             threads: table.or("threads", 0, |value| value.integer(0..=1024)?.try_into().ok()),
-            drain: table.or("drain", default.drain, |value| value.duration(Duration::ZERO..=Duration::from_secs(3600))),
+            drain_delay: table.or("drain_delay", default.drain_delay, read_patience),
+            drain: table.or("drain", default.drain, read_patience),
             trusted_proxies,
             limits: table.or("limits", default.limits, Limits::read),
         })
     }
+}
+
+fn read_patience(value: Value<'_>) -> Option<Duration> {
+    value.duration(Duration::ZERO..=Duration::from_secs(3600))
 }
 
 fn read_listeners(value: Value<'_>) -> Option<Vec<Listen>> {

@@ -1,4 +1,6 @@
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -10,7 +12,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use super::StartError;
-use super::listen::Listener;
+use super::doors::{self, Entrance, Watch};
+use super::listen::{Bound, Listener};
 use super::proxied;
 use super::tls::shake_hands;
 use crate::gateway::proxy::{self, Express, Lane, Peer, Wire};
@@ -34,17 +37,18 @@ impl Worker {
     pub(super) fn start(
         number: usize,
         live: Arc<Live>,
-        listeners: &[Arc<Listener>],
-        shutdown: ShutdownWatch,
+        listeners: &[Bound],
+        watch: Watch,
     ) -> Result<Worker, StartError> {
-        let listeners = listeners.to_vec();
+        let copy = |bound: &Bound| Ok((bound.copy()?, Arc::clone(&bound.listener)));
+        let listeners = listeners.iter().map(copy).collect::<Result<Vec<_>, StartError>>()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| StartError::new(format!("cannot start a worker: {error}")))?;
         let thread = std::thread::Builder::new()
             .name(format!("worker-{number}"))
-            .spawn(move || runtime.block_on(serve(live, listeners, shutdown)))
+            .spawn(move || runtime.block_on(serve(live, listeners, watch)))
             .map_err(|error| StartError::new(format!("cannot start a worker: {error}")))?;
         Ok(Worker { thread })
     }
@@ -64,19 +68,20 @@ pub(super) fn join_all(workers: Vec<Worker>) -> oneshot::Receiver<()> {
     all_done
 }
 
-async fn serve(live: Arc<Live>, listeners: Vec<Arc<Listener>>, shutdown: ShutdownWatch) {
+async fn serve(live: Arc<Live>, listeners: Vec<(std::net::TcpListener, Arc<Listener>)>, watch: Watch) {
     let full = proxy::lane(Arc::clone(&live));
     let express = Express::new(Arc::clone(&live), Arc::clone(&full));
     let lanes = Arc::new(Lanes { express, full });
     let tending = tokio::spawn(tend(Arc::clone(&lanes)));
     let loops: Vec<_> = listeners
         .into_iter()
-        .map(|listener| tokio::spawn(accept_loop(Arc::clone(&live), Arc::clone(&lanes), listener, shutdown.clone())))
+        .map(|each| tokio::spawn(accept_loop(Arc::clone(&live), Arc::clone(&lanes), each, watch.clone())))
         .collect();
     for each in loops {
         // Ends when the watch says so; a panic in it is a bug that has been printed.
         let _ = each.await;
     }
+    doors::told(watch.stopping).await;
     // Kept connections that wait for a request are closed, requests in flight go on.
     lanes.full.http_cleanup().await;
     live.connections().closed_all().await;
@@ -97,27 +102,28 @@ struct Lanes {
     full: Arc<Lane>,
 }
 
-async fn accept_loop(live: Arc<Live>, lanes: Arc<Lanes>, listener: Arc<Listener>, mut shutdown: ShutdownWatch) {
-    let socket = match listener.socket.try_clone().and_then(TcpListener::from_std) {
-        Ok(socket) => socket,
+async fn accept_loop(
+    live: Arc<Live>,
+    lanes: Arc<Lanes>,
+    (socket, listener): (std::net::TcpListener, Arc<Listener>),
+    watch: Watch,
+) {
+    let mut entrance = match TcpListener::from_std(socket) {
+        Ok(socket) => Entrance::new(socket, watch.closed.clone()),
         Err(error) => {
             tracing::error!(address = %listener.address, %error, "a worker cannot use its listener");
             return;
         }
     };
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            _ = shutdown.changed() => return,
-            accepted = socket.accept() => accepted,
-        };
+    while let Some(accepted) = entrance.next().await {
         match accepted {
             Ok((tcp, peer)) => {
                 let open = live.connections().open();
-                let (lanes, listener, shutdown) = (Arc::clone(&lanes), Arc::clone(&listener), shutdown.clone());
+                let (lanes, listener, watch) = (Arc::clone(&lanes), Arc::clone(&listener), watch.clone());
                 let live = Arc::clone(&live);
                 tokio::spawn(async move {
-                    admit(&live, (tcp, peer), &lanes, &listener, &shutdown).await;
+                    let work = admit(&live, (tcp, peer), &lanes, &listener, &watch.stopping);
+                    woken_by(watch.cut.clone(), pin!(work)).await;
                     drop(open);
                 });
             }
@@ -127,6 +133,19 @@ async fn accept_loop(live: Arc<Live>, lanes: Arc<Lanes>, listener: Arc<Listener>
             }
         }
     }
+}
+
+/// Carries `work` on, and wakes it once when `watch` says so: what that means it finds out itself.
+async fn woken_by(watch: ShutdownWatch, mut work: Pin<&mut impl Future<Output = ()>>) {
+    let mut told = pin!(doors::told(watch));
+    let mut is_listening = false;
+    poll_fn(|cx| {
+        if !std::mem::replace(&mut is_listening, true) {
+            let _ = told.as_mut().poll(cx);
+        }
+        work.as_mut().poll(cx)
+    })
+    .await;
 }
 
 /// Finds out whose connection it is, and serves it if that may have one more.

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -10,6 +10,8 @@ use crate::base::Now;
 
 use super::counter::{Counter, Quota};
 use super::error::{Problem, StoreError};
+use super::file::OwnedRow;
+use super::succession::Successor;
 
 /// How long a disk may take, and how long it is left alone.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +72,16 @@ pub(super) enum Message {
         n: u64,
         reply: oneshot::Sender<Result<(), StoreError>>,
     },
+    /// Open the file, which another process may have had, and tell what is in it.
+    Open {
+        reply: mpsc::Sender<Result<Vec<OwnedRow>, StoreError>>,
+    },
+    /// Close the file, so that another process can open it; what is asked waits.
+    Release {
+        reply: mpsc::Sender<()>,
+    },
+    /// Another process has the counters from here on: ask it.
+    Follow(Box<dyn Successor>),
     /// Write the exact numbers.
     Flush {
         counters: Vec<Arc<Counter>>,
@@ -172,6 +184,10 @@ impl Desk {
         self.is_failing.store(false, Ordering::Release);
         *health = Health::Durable;
         tracing::info!("quotas are durable again");
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     pub fn closed(&self) -> StoreError {

@@ -35,6 +35,7 @@ pub struct Live {
     connections: Connections,
     overload: Overload,
     is_draining: AtomicBool,
+    is_cut: AtomicBool,
 }
 
 impl std::fmt::Debug for Live {
@@ -57,6 +58,7 @@ impl Live {
             connections: Connections::default(),
             overload: Overload::default(),
             is_draining: AtomicBool::new(false),
+            is_cut: AtomicBool::new(false),
         }
     }
 
@@ -147,6 +149,15 @@ impl Live {
         self.is_draining.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the drain's time is over: what is not answered yet is refused.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Relaxed)
+    }
+
+    pub fn cut(&self) {
+        self.is_cut.store(true, Ordering::Relaxed);
+    }
+
     /// What is wrong with the store, if anything is.
     pub fn store_fault(&self) -> Option<String> {
         match self.store.health() {
@@ -215,13 +226,16 @@ impl Live {
         }
     }
 
-    /// Writes what must last: exact quota counters, log lines.
-    pub fn flush(&self) {
-        if let Err(error) = self.store.flush() {
+    /// Writes what must last: exact quota counters, log lines. Says whether that is done.
+    pub fn flush(&self) -> bool {
+        let flushed = self.store.flush();
+        if let Err(error) = &flushed {
             tracing::error!(%error, "quota counters were not written; some quota is lost");
         }
-        if !self.telemetry.flush(LOG_PATIENCE) {
+        let is_logged = self.telemetry.flush(LOG_PATIENCE);
+        if !is_logged {
             tracing::warn!("the access log was not written to its end");
         }
+        flushed.is_ok() && is_logged
     }
 }

@@ -93,6 +93,9 @@ impl Express {
                 driver.turn_out(flood);
             }
             driver.send(cx);
+            if self.live.is_cut() {
+                return Poll::Ready(());
+            }
             driver.poll_end(cx, streams.is_empty())
         })
         .await;
