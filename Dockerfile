@@ -25,7 +25,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
 FROM scratch AS prebuilt
 COPY target/image/tollgate /tollgate
 
-FROM ${BINARY} AS binary
+# The default is written twice for older builders, which do not look for it above.
+FROM ${BINARY:-compiled} AS binary
 
 FROM debian:bookworm-slim AS root
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/*
