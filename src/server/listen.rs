@@ -1,11 +1,11 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use pingora_core::listeners::tls::Acceptor;
-use pingora_rustls::{ServerConfig, load_certs_and_key_files, version};
+use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::StartError;
+use super::tls::server_config;
 use crate::config;
 
 /// How many connections may wait to be accepted.
@@ -15,7 +15,7 @@ const BACKLOG: i32 = 4096;
 pub(super) struct Listener {
     pub(super) socket: TcpListener,
     pub(super) address: SocketAddr,
-    pub(super) tls: Option<Arc<Acceptor>>,
+    pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) is_h2: bool,
 }
 
@@ -23,7 +23,7 @@ impl Listener {
     pub(super) fn bind(listen: &config::Listen) -> Result<Listener, StartError> {
         let socket = bind(&listen.address)?;
         let address = socket.local_addr().map_err(|error| cannot_listen(&listen.address, &error))?;
-        let tls = listen.tls.as_ref().map(|tls| acceptor(tls, listen.h2)).transpose()?;
+        let tls = listen.tls.as_ref().map(|tls| server_config(tls, listen.h2)).transpose()?;
         Ok(Listener { socket, address, tls, is_h2: listen.h2 })
     }
 
@@ -58,18 +58,4 @@ fn cannot_listen(address: &str, error: &std::io::Error) -> StartError {
         _ => "check the address",
     };
     StartError::new(format!("cannot listen on {address}: {error}\n  help: {help}"))
-}
-
-fn acceptor(tls: &config::ListenTls, h2: bool) -> Result<Arc<Acceptor>, StartError> {
-    let (cert, key) = (tls.cert.display().to_string(), tls.key.display().to_string());
-    let refused = |why: String| StartError::new(format!("cannot serve TLS with cert {cert} and key {key}: {why}"));
-    let loaded = load_certs_and_key_files(&cert, &key).map_err(|error| refused(error.to_string()))?;
-    let (certs, key_der) = loaded.ok_or_else(|| refused("one of the files holds no PEM of its kind".to_string()))?;
-    let mut config = ServerConfig::builder_with_protocol_versions(&[&version::TLS12, &version::TLS13])
-        .with_no_client_auth()
-        .with_single_cert(certs, key_der)
-        .map_err(|error| refused(error.to_string()))?;
-    let h2_first: &[&[u8]] = if h2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
-    config.alpn_protocols = h2_first.iter().map(|name| name.to_vec()).collect();
-    Ok(Arc::new(Acceptor::from_server_config(Arc::new(config))))
 }

@@ -10,6 +10,7 @@ mod background;
 mod listen;
 mod run;
 mod signals;
+mod tls;
 mod worker;
 
 pub use run::{RunError, run};

@@ -3,22 +3,18 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use pingora_core::apps::{HttpServerApp, ServerApp};
-use pingora_core::listeners::tls::Acceptor;
-use pingora_core::protocols::tls::ALPN;
-use pingora_core::protocols::{Ssl, Stream};
+use pingora_core::apps::HttpServerApp;
 use pingora_core::server::ShutdownWatch;
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use super::StartError;
-
 use super::listen::Listener;
-use crate::gateway::proxy::{self, Connection, Express, Lane, Peer};
+use super::tls::shake_hands;
+use crate::gateway::proxy::{self, Express, Lane, Peer, Wire};
 use crate::gateway::snapshot::Live;
 
-/// A TLS handshake that takes longer is given up.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// After `accept` failed for want of file descriptors there is no use in trying at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -94,8 +90,8 @@ async fn tend(lanes: Arc<Lanes>) {
 }
 
 struct Lanes {
-    /// HTTP/2, and HTTP/1.1 in plaintext.
     express: Express,
+    /// Its connections come from the express lane only.
     full: Arc<Lane>,
 }
 
@@ -130,37 +126,27 @@ async fn accept_loop(live: Arc<Live>, lanes: Arc<Lanes>, listener: Arc<Listener>
     }
 }
 
-/// Plaintext and HTTP/2 take the express lane, which knows what to hand over.
+/// Every connection takes the express lane, which knows what to hand over.
 async fn converse((tcp, peer): (TcpStream, SocketAddr), lanes: &Lanes, listener: &Listener, shutdown: &ShutdownWatch) {
     match &listener.tls {
         None if listener.is_h2 => lanes.express.converse_either(tcp, peer, shutdown).await,
         None => lanes.express.converse(tcp, peer, shutdown).await,
-        // Its future is large, and a connection in plaintext has no use for the room.
-        Some(acceptor) => Box::pin(converse_over_tls((tcp, peer), lanes, acceptor, shutdown)).await,
+        // A connection in plaintext has no use for the room that it takes.
+        Some(config) => Box::pin(converse_over_tls((tcp, peer), lanes, config, shutdown)).await,
     }
 }
 
 async fn converse_over_tls(
     (tcp, peer): (TcpStream, SocketAddr),
     lanes: &Lanes,
-    acceptor: &Acceptor,
+    config: &Arc<ServerConfig>,
     shutdown: &ShutdownWatch,
 ) {
-    let handshake = acceptor.tls_handshake(Connection::new(tcp, peer));
-    let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "a TLS handshake failed");
-            return;
-        }
-        Err(_) => return,
-    };
-    if stream.selected_alpn_proto() == Some(ALPN::H2) {
-        let peer = Peer::new(peer, stream.get_ssl_digest());
-        return Box::pin(lanes.express.converse_streams(stream, Vec::new(), peer, shutdown)).await;
-    }
-    let mut next: Option<Stream> = Some(Box::new(stream));
-    while let Some(stream) = next {
-        next = lanes.full.process_new(stream, shutdown).await;
+    let Some(tls) = shake_hands(tcp, config).await else { return };
+    if tls.speaks_http_2() {
+        let peer = Peer::new(peer, tls.digest());
+        Box::pin(lanes.express.converse_streams(tls, Vec::new(), peer, shutdown)).await;
+    } else {
+        Box::pin(lanes.express.converse(tls, peer, shutdown)).await;
     }
 }

@@ -5,10 +5,10 @@ use bytes::Bytes;
 
 use crate::house::{Answer, Gateway, Origin, Streams, Wire};
 
-/// The second listener speaks HTTP/2 as well.
+/// The second listener speaks HTTP/2 as well, the third HTTP/1.1 in TLS.
 const SHOP: &str = r#"
 [server]
-listen = ["127.0.0.1:0", { address = "127.0.0.1:0", h2 = true }]
+listen = ["127.0.0.1:0", { address = "127.0.0.1:0", h2 = true }, { address = "127.0.0.1:0", tls = { cert = "cert.pem", key = "key.pem" } }]
 threads = 1
 [server.limits]
 body = "2000B"
@@ -51,8 +51,7 @@ fn without(fields: &[(String, String)], left_out: &[&str]) -> Vec<(String, Strin
 type Told = (u16, Vec<(String, String)>, String);
 
 /// The answer to `bytes` as a client sees it, and whether the connection can be used again.
-fn told(gateway: &Gateway, listener: usize, bytes: &[u8], is_head: bool) -> (Told, bool) {
-    let mut wire = Wire::open(gateway.listeners()[listener]);
+fn told(mut wire: Wire, bytes: &[u8], is_head: bool) -> (Told, bool) {
     wire.send_if_taken(bytes);
     let mut answer = wire.read_head();
     if !is_head {
@@ -177,19 +176,28 @@ fn both_lanes_answer_alike_and_the_back_end_sees_no_difference() {
     let gateway = Gateway::start(&SHOP.replace("{NOBODY}", &Origin::nobody()), &[&origin]);
     // What is cached is fetched once, and a hit for either lane after that.
     let cached = "GET /shop/prod/cached/7?z HTTP/1.1\r\nHost: Shop.test:80\r\n\r\n";
-    told(&gateway, 0, cached.as_bytes(), false);
-    let (hit, _) = told(&gateway, 0, cached.as_bytes(), false);
+    told(gateway.connect(), cached.as_bytes(), false);
+    let (hit, _) = told(gateway.connect(), cached.as_bytes(), false);
     assert!(hit.1.iter().any(|(name, value)| name == "cache-status" && value.contains("hit")), "{hit:?}");
     assert_eq!(origin.requests(), 1);
     let streams = Streams::open(gateway.listeners()[1]);
     let mut number = 0;
     for request in requests() {
         let mut seen_before = origin.requests();
-        let mut seen = |own: &str| {
+        let mut seen = |own: &str, scheme: &str| {
             let seen = (origin.requests() > seen_before).then(|| origin.last());
             seen_before = origin.requests();
             seen.map(|seen| {
-                let fields = without(&seen.fields, OF_ONE_SENT);
+                let mut fields = without(&seen.fields, OF_ONE_SENT);
+                for (name, value) in &mut fields {
+                    match name.as_str() {
+                        "x-forwarded-proto" => *value = if value == scheme { "SCHEME" } else { "?" }.to_owned(),
+                        "forwarded" if value.ends_with(&format!(";proto={scheme}")) => {
+                            value.truncate(value.len() - scheme.len());
+                        }
+                        _ => {}
+                    }
+                }
                 (seen.method.clone(), seen.target.replace(own, "LANE"), fields, seen.body)
             })
         };
@@ -200,22 +208,33 @@ fn both_lanes_answer_alike_and_the_back_end_sees_no_difference() {
             format!("lane-{number}.")
         };
         let of_express = own();
-        let (express, is_kept) = told(&gateway, 0, request.replace("LANE", &of_express).as_bytes(), is_head);
-        let express = (express, seen(&of_express));
+        let (express, is_kept) = told(gateway.connect(), request.replace("LANE", &of_express).as_bytes(), is_head);
+        let express = (express, seen(&of_express, "http"));
 
         // Whoever expects something is served by the full lane.
         let of_full = own();
         let expecting = request.replace("LANE", &of_full).replacen("\r\n", "\r\nExpect: 100-continue\r\n", 1);
-        let (full, is_kept_by_full) = told(&gateway, 0, expecting.as_bytes(), is_head);
-        let full = (full, seen(&of_full));
+        let (full, is_kept_by_full) = told(gateway.connect(), expecting.as_bytes(), is_head);
+        let full = (full, seen(&of_full, "http"));
         // The express lane knows the end of a body in chunks that nobody read, and may keep more.
         assert!(is_kept || !is_kept_by_full, "closed for\n{request}");
         assert_eq!(express, full, "\nexpress lane left, full lane right, for\n{request}");
 
+        // The same two in TLS.
+        let tls = || Wire::open_tls(gateway.listeners()[2]);
+        let of_tls = own();
+        let (secured, is_kept_in_tls) = told(tls(), request.replace("LANE", &of_tls).as_bytes(), is_head);
+        assert_eq!(is_kept, is_kept_in_tls, "in TLS, for\n{request}");
+        assert_eq!(express, (secured, seen(&of_tls, "https")), "\nplaintext left, TLS right, for\n{request}");
+        let of_tls = own();
+        let expecting = request.replace("LANE", &of_tls).replacen("\r\n", "\r\nExpect: 100-continue\r\n", 1);
+        let (secured, _) = told(tls(), expecting.as_bytes(), is_head);
+        assert_eq!(express, (secured, seen(&of_tls, "https")), "\nfull lane in TLS right, for\n{request}");
+
         let of_stream = own();
         let (head, body) = as_stream(&request.replace("LANE", &of_stream));
         let answer = streams.exchange(head, body).unwrap_or_else(|e| panic!("{e} for\n{request}"));
-        let streamed = (said(&answer), seen(&of_stream));
+        let streamed = (said(&answer), seen(&of_stream, "http"));
         let ((status, fields, body), seen_by_express) = express;
         let express = ((status, without(&fields, FRAMING), body), seen_by_express);
         assert_eq!(express, streamed, "\nHTTP/1.1 left, HTTP/2 right, for\n{request}");

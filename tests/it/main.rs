@@ -17,5 +17,6 @@ mod limits;
 mod refusals;
 mod reload;
 mod routing;
+mod secure;
 mod streams;
 mod telemetry;

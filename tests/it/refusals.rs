@@ -2,6 +2,13 @@
 
 use crate::house::{Answer, Gateway, Origin, Wire, get, post, request};
 
+/// The second listener is in TLS.
+const LISTEN: &str = r#"
+[server]
+listen = ["127.0.0.1:0", { address = "127.0.0.1:0", tls = { cert = "cert.pem", key = "key.pem" } }]
+threads = 2
+"#;
+
 const SHOP: &str = r#"
 [server.limits]
 head = "10240B"
@@ -20,7 +27,13 @@ routes = [
 "#;
 
 fn start(origin: &Origin) -> Gateway {
-    Gateway::start(&SHOP.replace("{NOBODY}", &Origin::nobody()), &[origin])
+    Gateway::start(&(LISTEN.to_owned() + &SHOP.replace("{NOBODY}", &Origin::nobody())), &[origin])
+}
+
+/// A connection in plaintext, then one in TLS.
+fn both(gateway: &Gateway) -> impl Iterator<Item = (&'static str, Wire)> {
+    let connect = |way| if way == "TLS" { Wire::open_tls(gateway.listeners()[1]) } else { gateway.connect() };
+    ["plaintext", "TLS"].into_iter().map(move |way| (way, connect(way)))
 }
 
 /// A problem document as RFC 9457 section 3 has it, and ours.
@@ -131,20 +144,22 @@ fn heads_over_the_limit_are_refused_with_414_or_431() {
 #[test]
 fn a_slow_head_is_answered_with_408_and_closed() {
     let config = "[server.limits]\nhead_timeout = \"300ms\"\n[apis.shop]\nroutes = []\n[apis.shop.stages.prod]\n";
-    let gateway = Gateway::start(config, &[]);
-    let mut wire = gateway.connect();
-    wire.send("GET /shop/prod/open HTT");
-    check_problem(&wire.read().expect(408), "request_timeout");
-    assert!(wire.is_closed());
+    let gateway = Gateway::start(&(LISTEN.to_owned() + config), &[]);
+    for (way, mut wire) in both(&gateway) {
+        wire.send("GET /shop/prod/open HTT");
+        check_problem(&wire.read().expect(408), "request_timeout");
+        assert!(wire.is_closed(), "{way}");
+    }
 }
 
 #[test]
 fn an_idle_connection_is_closed_in_silence() {
     let config = "[server.limits]\nidle_timeout = \"300ms\"\n[apis.shop]\nroutes = []\n[apis.shop.stages.prod]\n";
-    let gateway = Gateway::start(config, &[]);
-    let mut wire = gateway.connect();
-    wire.ask(&get("/shop/prod/open")).expect(404);
-    assert!(wire.is_closed());
+    let gateway = Gateway::start(&(LISTEN.to_owned() + config), &[]);
+    for (way, mut wire) in both(&gateway) {
+        wire.ask(&get("/shop/prod/open")).expect(404);
+        assert!(wire.is_closed(), "{way}");
+    }
 }
 
 #[test]
@@ -169,11 +184,12 @@ fn ambiguous_framing_is_refused_with_400_and_the_connection_closed() {
         ("nonsense", "NONSENSE\r\n\r\n".to_owned()),
     ];
     for (what, bytes) in cases {
-        let mut wire = gateway.connect();
-        wire.send(bytes);
-        let answer = wire.read();
-        assert_eq!(answer.status, 400, "{what}");
-        assert!(wire.is_closed(), "{what}: the connection stays open");
+        for (way, mut wire) in both(&gateway) {
+            wire.send(&bytes);
+            let answer = wire.read();
+            assert_eq!(answer.status, 400, "{what} in {way}");
+            assert!(wire.is_closed(), "{what} in {way}: the connection stays open");
+        }
     }
     assert_eq!(origin.requests(), 0);
 }
@@ -185,11 +201,13 @@ fn a_bad_chunk_never_completes_a_request() {
     for chunk in
         ["zz\r\nabc\r\n0\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n", "-3\r\nabc\r\n0\r\n\r\n", "ffffffffffffffffff\r\n"]
     {
-        let mut wire = gateway.connect();
-        wire.send(format!("POST /shop/prod/upload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}"));
-        let answer = wire.read();
-        assert_eq!(answer.status, 400, "{chunk:?}");
-        assert!(wire.is_closed(), "{chunk:?}");
+        for (way, mut wire) in both(&gateway) {
+            let head = "POST /shop/prod/upload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+            wire.send(format!("{head}{chunk}"));
+            let answer = wire.read();
+            assert_eq!(answer.status, 400, "{chunk:?} in {way}");
+            assert!(wire.is_closed(), "{chunk:?} in {way}");
+        }
     }
     assert_eq!(origin.requests(), 0);
 }

@@ -1,4 +1,5 @@
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,61 +8,67 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use pingora_core::protocols::raw_connect::ProxyDigest;
+use pingora_core::protocols::tls::SslDigest;
 use pingora_core::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
     UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+
+use super::wire::Wire;
 
 /// What is written before a flush is collected up to here, so that a small answer leaves in one packet.
 const WRITE_BUFFER_BYTES: usize = 8 << 10;
 
-/// A client's TCP connection.
+/// A client's connection as the full lane holds it.
 ///
 /// Pingora's own stream can be given its write buffer only by Pingora's own listeners, which cannot report the port
 /// they bound or fail cleanly; so this is ours. Large writes go out together with what was collected, in one `writev`.
 #[derive(Debug)]
-pub struct Connection {
-    tcp: TcpStream,
+pub(super) struct Connection<W> {
+    wire: W,
     /// Bytes read ahead that are to be read again.
     read_again: Vec<u8>,
     unsent: Vec<u8>,
-    /// Bytes that were read from the socket.
+    /// Bytes that were read of what the client said.
     read_bytes: u64,
     socket: Arc<SocketDigest>,
+    tls: Option<Arc<SslDigest>>,
     established: SystemTime,
 }
 
-impl Connection {
-    pub fn new(tcp: TcpStream, peer: std::net::SocketAddr) -> Connection {
+impl<W: Wire> Connection<W> {
+    pub(super) fn new(mut wire: W, peer: SocketAddr) -> Connection<W> {
+        let tcp = wire.tcp();
         // Without it the last packet of an answer would wait for an acknowledgement. Fails only on a dead socket.
         let _ = tcp.set_nodelay(true);
         let socket = SocketDigest::from_raw_fd(tcp.as_raw_fd());
         let _ = socket.peer_addr.set(Some(peer.into()));
+        let tls = wire.digest();
         Connection {
-            tcp,
+            wire,
             read_again: Vec::new(),
             unsent: Vec::new(),
             read_bytes: 0,
             socket: Arc::new(socket),
+            tls,
             established: SystemTime::now(),
         }
     }
 
-    /// Bytes that were read from the socket.
+    /// Bytes that were read of what the client said.
     pub(super) fn read_bytes(&self) -> u64 {
         self.read_bytes
     }
 
-    /// The socket, if nothing waits to be read again or to be sent.
-    pub(super) fn into_tcp(self) -> Option<TcpStream> {
-        (self.read_again.is_empty() && self.unsent.is_empty()).then_some(self.tcp)
+    /// What the client speaks over, if nothing waits to be read again or to be sent.
+    pub(super) fn into_wire(self) -> Option<W> {
+        (self.read_again.is_empty() && self.unsent.is_empty()).then_some(self.wire)
     }
 
     fn poll_send_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.unsent.is_empty() {
-            let sent = ready!(Pin::new(&mut self.tcp).poll_write(cx, &self.unsent))?;
+            let sent = ready!(Pin::new(&mut self.wire).poll_write(cx, &self.unsent))?;
             self.forget_sent(sent)?;
         }
         Poll::Ready(Ok(()))
@@ -76,11 +83,11 @@ impl Connection {
     }
 }
 
-impl AsyncRead for Connection {
+impl<W: Wire> AsyncRead for Connection<W> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.read_again.is_empty() {
             let before = buf.filled().len();
-            ready!(Pin::new(&mut self.tcp).poll_read(cx, buf))?;
+            ready!(Pin::new(&mut self.wire).poll_read(cx, buf))?;
             self.read_bytes += (buf.filled().len() - before) as u64;
             return Poll::Ready(Ok(()));
         }
@@ -91,18 +98,18 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl<W: Wire> AsyncWrite for Connection<W> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if self.unsent.len() + buf.len() <= WRITE_BUFFER_BYTES {
             self.unsent.extend_from_slice(buf);
             return Poll::Ready(Ok(buf.len()));
         }
         if self.unsent.is_empty() {
-            return Pin::new(&mut self.tcp).poll_write(cx, buf);
+            return Pin::new(&mut self.wire).poll_write(cx, buf);
         }
         let this = &mut *self;
         let both = [io::IoSlice::new(&this.unsent), io::IoSlice::new(buf)];
-        let sent = ready!(Pin::new(&mut this.tcp).poll_write_vectored(cx, &both))?;
+        let sent = ready!(Pin::new(&mut this.wire).poll_write_vectored(cx, &both))?;
         let collected = this.unsent.len();
         this.forget_sent(sent.min(collected))?;
         match sent.checked_sub(collected) {
@@ -110,7 +117,7 @@ impl AsyncWrite for Connection {
             // Not a byte of `buf` has left: it is tried again when the rest before it has.
             _ => {
                 ready!(this.poll_send_unsent(cx))?;
-                Pin::new(&mut this.tcp).poll_write(cx, buf)
+                Pin::new(&mut this.wire).poll_write(cx, buf)
             }
         }
     }
@@ -119,33 +126,37 @@ impl AsyncWrite for Connection {
         ready!(self.poll_send_unsent(cx))?;
         // An idle connection keeps no buffer.
         self.unsent = Vec::new();
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.wire).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_send_unsent(cx))?;
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        Pin::new(&mut self.wire).poll_shutdown(cx)
     }
 }
 
 #[async_trait]
-impl Shutdown for Connection {
+impl<W: Wire> Shutdown for Connection<W> {
     async fn shutdown(&mut self) {
         // The client may be gone already; there is nobody left to tell.
         let _ = tokio::io::AsyncWriteExt::shutdown(self).await;
     }
 }
 
-impl UniqueID for Connection {
+impl<W: Wire> UniqueID for Connection<W> {
     fn id(&self) -> UniqueIDType {
-        self.tcp.as_raw_fd()
+        self.wire.as_raw_fd()
     }
 }
 
-impl Ssl for Connection {}
+impl<W: Wire> Ssl for Connection<W> {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.tls.clone()
+    }
+}
 
 #[async_trait]
-impl Peek for Connection {
+impl<W: Wire> Peek for Connection<W> {
     async fn try_peek(&mut self, buf: &mut [u8]) -> io::Result<bool> {
         self.read_exact(buf).await?;
         self.read_again.splice(0..0, buf.iter().copied());
@@ -153,7 +164,7 @@ impl Peek for Connection {
     }
 }
 
-impl GetTimingDigest for Connection {
+impl<W: Wire> GetTimingDigest for Connection<W> {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
         vec![Some(TimingDigest {
             established_ts: self.established,
@@ -171,13 +182,13 @@ impl GetTimingDigest for Connection {
     }
 }
 
-impl GetProxyDigest for Connection {
+impl<W: Wire> GetProxyDigest for Connection<W> {
     fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
         None
     }
 }
 
-impl GetSocketDigest for Connection {
+impl<W: Wire> GetSocketDigest for Connection<W> {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
         Some(Arc::clone(&self.socket))
     }

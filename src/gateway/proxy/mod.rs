@@ -16,6 +16,8 @@ mod connection;
 mod ctx;
 mod express;
 mod passed;
+mod tls;
+mod wire;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -33,9 +35,10 @@ use super::snapshot::Live;
 use super::transform;
 use crate::base::Answer;
 use asked::{Asked, HeadSize};
-pub use connection::Connection;
 use ctx::Ctx;
 pub use express::{Express, Peer};
+pub use tls::TlsStream;
+pub use wire::{Sink, Wire};
 
 /// What a worker's connections are handed to.
 pub type Lane = HttpProxy<Conductor>;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::wire::{Answer, Request, Wire, get};
-use super::{DEADLINE, Origin, eventually, eventually_some, post};
+use super::{DEADLINE, Origin, eventually, eventually_some, post, tls};
 
 /// The token that fixtures have for the admin API unless they write `[admin]` themselves.
 pub const ADMIN_TOKEN: &str = "admin-token-of-the-tests";
@@ -27,11 +27,16 @@ pub struct Folder {
 
 impl Folder {
     /// `@1`, `@2` … in the text stand for the back ends' addresses. What the text does not say about listeners, admin,
-    /// state and telemetry is filled in.
+    /// state and telemetry is filled in, and who names `cert.pem` and `key.pem` has them.
     pub fn new(config: &str, back_ends: &[&Origin]) -> Folder {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let folder = Folder { dir };
         folder.write("tollgate.toml", &complete(config, back_ends));
+        if config.contains("cert.pem") {
+            let (cert, key) = tls::pem();
+            folder.write("cert.pem", cert);
+            folder.write("key.pem", key);
+        }
         folder
     }
 

@@ -6,6 +6,7 @@
 mod gateway;
 mod origin;
 mod streams;
+pub mod tls;
 mod wait;
 mod wire;
 

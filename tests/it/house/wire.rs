@@ -2,8 +2,11 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, OnceLock};
 
-use super::DEADLINE;
+use rustls::ClientConfig;
+
+use super::{DEADLINE, tls};
 
 /// Every field that an answer of the gateway may carry; those of scripted back ends begin with `x-origin-`.
 /// A field that is not here fails the test that sees it.
@@ -163,9 +166,14 @@ impl Answer {
     }
 }
 
+/// A socket, or TLS on one.
+trait Stream: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Stream for T {}
+
 /// A connection of a client.
 pub struct Wire {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     pending: Vec<u8>,
 }
 
@@ -179,7 +187,20 @@ impl Wire {
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_write_timeout(Some(DEADLINE))?;
         stream.set_nodelay(true)?;
-        Ok(Wire { stream, pending: Vec::new() })
+        Ok(Wire { stream: Box::new(stream), pending: Vec::new() })
+    }
+
+    /// In TLS; sessions are resumed.
+    #[track_caller]
+    pub fn open_tls(address: SocketAddr) -> Wire {
+        static CLIENT: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+        let secured = tls::connect(address, CLIENT.get_or_init(tls::client));
+        Wire::over(secured.unwrap_or_else(|e| panic!("no handshake with {address}: {e}")))
+    }
+
+    /// Over whatever was connected.
+    pub fn over(stream: impl Read + Write + Send + 'static) -> Wire {
+        Wire { stream: Box::new(stream), pending: Vec::new() }
     }
 
     /// Sends a request and reads its whole answer. The connection stays open for the next one.
@@ -228,7 +249,7 @@ impl Wire {
         self.try_read_body(answer).unwrap_or_else(|e| panic!("broken body: {e}"));
     }
 
-    /// Whether the other side closes the connection without sending anything more.
+    /// Whether the other side closes the connection without sending anything more; in TLS, with an alert.
     pub fn is_closed(&mut self) -> bool {
         if !self.pending.is_empty() {
             return false;

@@ -5,11 +5,11 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::time::Instant;
 
 use super::alarm::{Alarm, within};
+use crate::gateway::proxy::wire::Wire;
 
 /// What is read from a client that was told to go away, so that it gets to read why.
 const LINGER_BYTES_MAX: usize = 256 << 10;
@@ -17,8 +17,8 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// A client's connection.
 #[derive(Debug)]
-pub(super) struct Client {
-    pub(super) tcp: TcpStream,
+pub(super) struct Client<W> {
+    pub(super) wire: W,
     pub(super) peer: SocketAddr,
     pub(super) ip: IpAddr,
     pub(super) alarm: Alarm,
@@ -28,12 +28,12 @@ pub(super) struct Client {
     pub(super) read_after: Vec<u8>,
 }
 
-impl Client {
-    pub(super) fn new(tcp: TcpStream, peer: SocketAddr) -> Client {
+impl<W: Wire> Client<W> {
+    pub(super) fn new(mut wire: W, peer: SocketAddr) -> Client<W> {
         // Without it the last packet of an answer would wait for an acknowledgement. Fails only on a dead socket.
-        let _ = tcp.set_nodelay(true);
+        let _ = wire.tcp().set_nodelay(true);
         Client {
-            tcp,
+            wire,
             peer,
             ip: peer.ip().to_canonical(),
             alarm: Alarm::default(),
@@ -52,8 +52,8 @@ impl Client {
     ) -> bool {
         let mut is_first_look = true;
         poll_fn(|cx| {
-            if let Poll::Ready(ready) = self.tcp.poll_read_ready(cx) {
-                return Poll::Ready(ready.is_ok());
+            if let Poll::Ready(is_sound) = self.wire.poll_read_ready(cx) {
+                return Poll::Ready(is_sound);
             }
             // Between two requests nothing is asked that would have woken us: only a wake-up makes us ask.
             let is_watched = self.is_stop_awaited && self.alarm.is_set(deadline) && !is_stopping();
@@ -72,7 +72,7 @@ impl Client {
     /// Reads into `buffer`; 0: the client has closed its side.
     pub(super) async fn read(&mut self, buffer: &mut [u8], deadline: Instant) -> Option<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
-        poll_fn(|cx| match Pin::new(&mut self.tcp).poll_read(cx, &mut buffer) {
+        poll_fn(|cx| match Pin::new(&mut self.wire).poll_read(cx, &mut buffer) {
             Poll::Ready(done) => Poll::Ready(Some(done.map(|()| buffer.filled().len()))),
             Poll::Pending => self.alarm.poll_past(cx, deadline).map(|()| None),
         })
@@ -86,7 +86,7 @@ impl Client {
             let mut left = len;
             while left > 0 {
                 let most = usize::try_from(left).map_or(sink.len(), |left| left.min(sink.len()));
-                match self.tcp.read(&mut sink[..most]).await {
+                match self.wire.read(&mut sink[..most]).await {
                     Ok(0) | Err(_) => return false,
                     Ok(count) => left -= count as u64,
                 }
@@ -99,15 +99,17 @@ impl Client {
     /// Closes after an answer to something that is still being sent. A socket that is closed with bytes unread resets
     /// the connection, and the answer may be lost with it (RFC 9112 section 9.6).
     pub(super) async fn close_gently(mut self) {
-        use tokio::io::AsyncWriteExt;
-        if self.tcp.shutdown().await.is_err() {
+        self.wire.say_goodbye();
+        // Nobody reads what still comes, so it is not decrypted either.
+        let tcp = self.wire.tcp();
+        if tcp.shutdown().await.is_err() {
             return;
         }
         let mut sink = vec![0; 16 << 10];
         let rest = async {
             let mut read = 0;
             while read < LINGER_BYTES_MAX {
-                match self.tcp.read(&mut sink).await {
+                match tcp.read(&mut sink).await {
                     Ok(0) | Err(_) => return,
                     Ok(count) => read += count,
                 }

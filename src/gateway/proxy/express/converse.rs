@@ -2,7 +2,6 @@ use std::net::SocketAddr;
 use std::pin::pin;
 
 use pingora_core::server::ShutdownWatch;
-use tokio::net::TcpStream;
 
 use super::Express;
 use super::client::Client;
@@ -18,6 +17,7 @@ use crate::gateway::proxy::answers::tell;
 use crate::gateway::proxy::arrival;
 use crate::gateway::proxy::asked::{Asked, HeadSize};
 use crate::gateway::proxy::ctx::Ctx;
+use crate::gateway::proxy::wire::Wire;
 use crate::gateway::respond;
 
 /// What becomes of a connection after a request.
@@ -28,6 +28,8 @@ enum Next {
     Close,
     /// The client may still be sending.
     CloseGently,
+    /// The client is gone, or must not take what it got for the whole.
+    Cut,
 }
 
 /// What becomes of it right after an answer.
@@ -47,25 +49,25 @@ struct Sent<'s> {
 }
 
 impl Express {
-    /// Serves a client until it goes, is idle for too long, or the gateway stops.
-    pub fn converse(
+    /// Serves a client of HTTP/1.1 until it goes, is idle for too long, or the gateway stops.
+    pub fn converse<W: Wire>(
         &self,
-        tcp: TcpStream,
+        wire: W,
         peer: SocketAddr,
         shutdown: &ShutdownWatch,
     ) -> impl Future<Output = ()> + Send {
-        self.converse_with(Client::new(tcp, peer), shutdown)
+        self.converse_with(Client::new(wire, peer), shutdown)
     }
 
     /// The same for a client of whom something may have been read.
-    pub(super) async fn converse_with(&self, mut client: Client, shutdown: &ShutdownWatch) {
+    pub(super) async fn converse_with<W: Wire>(&self, mut client: Client<W>, shutdown: &ShutdownWatch) {
         let mut stop = pin!(stopped(shutdown.clone()));
         let mut idle_since = self.live.clock().now();
         let mut idle_timeout = self.live.snapshot().limits().idle_timeout;
         loop {
             let deadline = self.instant(idle_since, idle_timeout);
             if client.read_after.is_empty() && !client.wait(deadline, stop.as_mut(), || self.live.is_draining()).await {
-                return;
+                return client.wire.say_goodbye();
             }
             let mut desk = self.desks.borrow(&self.live);
             let next = self.serve(&mut client, &mut desk, &mut idle_since).await;
@@ -73,7 +75,8 @@ impl Express {
             self.desks.give_back(desk);
             match next {
                 Next::Wait => {}
-                Next::Close => return,
+                Next::Close => return client.wire.say_goodbye(),
+                Next::Cut => return,
                 Next::CloseGently => return Box::pin(client.close_gently()).await,
                 Next::HandOver(handed) => {
                     // The full lane's future is large, and few connections ever need it.
@@ -88,7 +91,7 @@ impl Express {
     }
 
     /// Answers what was sent at once, and what follows until there is nothing more to read.
-    async fn serve(&self, client: &mut Client, desk: &mut Desk, idle_since: &mut Now) -> Next {
+    async fn serve<W: Wire>(&self, client: &mut Client<W>, desk: &mut Desk, idle_since: &mut Now) -> Next {
         let Desk { input, spans, paper } = desk;
         input.begin(&mut client.read_after);
         let mut started = self.live.clock().now();
@@ -115,9 +118,9 @@ impl Express {
     }
 
     /// Reads more of a head that is not whole; `false`: the client went away.
-    async fn read_more(
+    async fn read_more<W: Wire>(
         &self,
-        client: &mut Client,
+        client: &mut Client<W>,
         input: &mut Input,
         paper: &mut Paper,
         started: Now,
@@ -138,7 +141,13 @@ impl Express {
     /// Answers a request whose head could not be read; nothing is known of where it ends.
     ///
     /// Like all that is rare it is boxed where it is called, so that an idle connection does not hold its room.
-    async fn refuse_unread(&self, client: &mut Client, paper: &mut Paper, answer: Answer, started: Now) -> Next {
+    async fn refuse_unread<W: Wire>(
+        &self,
+        client: &mut Client<W>,
+        paper: &mut Paper,
+        answer: Answer,
+        started: Now,
+    ) -> Next {
         let mut ctx = Ctx::new(&self.live, started);
         let now = self.live.clock().now();
         let form = Form { manner: Manner { is_http_11: true, keeps_alive: false }, is_head_only: false, now };
@@ -146,13 +155,13 @@ impl Express {
         let patience = ctx.snapshot.limits().body_timeout;
         let is_sent = reply::send(client, &paper.output, &rest, patience).await;
         tell(&self.live, None, client.ip, &ctx, now);
-        if is_sent { Next::CloseGently } else { Next::Close }
+        if is_sent { Next::CloseGently } else { Next::Cut }
     }
 
     /// Runs the phases over a request and answers it.
-    async fn answer(
+    async fn answer<W: Wire>(
         &self,
-        client: &mut Client,
+        client: &mut Client<W>,
         paper: &mut Paper,
         (head, bytes, spans): (&RequestHead<'_>, &[u8], &[FieldSpan]),
         started: Now,
@@ -161,7 +170,7 @@ impl Express {
         if head.is_upgrade || head.expects_continue {
             return Answered::Over(Next::HandOver(HandedOver::new(head, bytes, None, &mut client.read_after)));
         }
-        let sent = head.asked(bytes, spans, client.ip);
+        let sent = head.asked(bytes, spans, client.ip, W::SCHEME);
         let identity = arrival::identify(&sent.head, started);
         let mut ctx = paper.context(&self.live, started, identity);
         let way = self.judge(&sent.head, head.size(), &mut ctx).await;
@@ -183,9 +192,9 @@ impl Express {
         answered
     }
 
-    async fn pass_on_or_refuse(
+    async fn pass_on_or_refuse<W: Wire>(
         &self,
-        client: &mut Client,
+        client: &mut Client<W>,
         paper: &mut Paper,
         sent: Sent<'_>,
         ctx: &mut Ctx,
@@ -196,6 +205,7 @@ impl Express {
         match self.pass_on(client, work, ctx).await {
             Passed::Kept(body_len) => Answered::Kept(head.len + body_len),
             Passed::Closed => Answered::Over(Next::Close),
+            Passed::Cut => Answered::Over(Next::Cut),
             Passed::ClosedEarly => Answered::Over(Next::CloseGently),
             Passed::Refused { answer, is_body_touched } => {
                 self.reply(client, paper, sent, ctx, Held::Refused(answer), is_body_touched).await
@@ -204,9 +214,9 @@ impl Express {
     }
 
     /// Answers with what is at hand. `is_body_touched`: some of the request's body was read and is gone.
-    async fn reply(
+    async fn reply<W: Wire>(
         &self,
-        client: &mut Client,
+        client: &mut Client<W>,
         paper: &mut Paper,
         Sent { asked, head, body }: Sent<'_>,
         ctx: &mut Ctx,
@@ -219,7 +229,7 @@ impl Express {
         let form = Form { manner, is_head_only: asked.head.method == "HEAD", now: ctx.facts.started };
         let rest = paper.sheet().write(held, form, ctx);
         if !reply::send(client, &paper.output, &rest, ctx.snapshot.limits().body_timeout).await {
-            return Answered::Over(Next::Close);
+            return Answered::Over(Next::Cut);
         }
         match unread {
             Unread::Whole(len) if keeps_alive => Answered::Kept(head.len + len),

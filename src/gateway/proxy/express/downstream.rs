@@ -2,6 +2,7 @@ use std::future::Future;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::io::AsyncRead;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::Express;
@@ -15,6 +16,7 @@ use crate::base::{Answer, Fields, Now};
 use crate::gateway::integrate::InFlight;
 use crate::gateway::proxy::asked::Asked;
 use crate::gateway::proxy::ctx::Ctx;
+use crate::gateway::proxy::wire::{Sink, Wire};
 use crate::gateway::respond::Seal;
 
 /// What one read of a large body takes at most: few and big ones cost least.
@@ -100,8 +102,10 @@ pub(super) struct Work<'w> {
 pub(super) enum Passed {
     /// Answered. So many of the bytes that were read after the head were its body; the next request may follow.
     Kept(usize),
-    /// Answered or cut, and the connection is over.
+    /// Answered, and the connection is over.
     Closed,
+    /// Not answered to the end.
+    Cut,
     /// Answered while the client was still sending.
     ClosedEarly,
     /// Not answered.
@@ -110,10 +114,10 @@ pub(super) enum Passed {
 
 impl Express {
     /// Has a back end answer a client of HTTP/1.1.
-    pub(super) async fn pass_on(&self, client: &mut Client, work: Work<'_>, ctx: &mut Ctx) -> Passed {
+    pub(super) async fn pass_on<W: Wire>(&self, client: &mut Client<W>, work: Work<'_>, ctx: &mut Ctx) -> Passed {
         let Work { asked, head, body, output, date, bench } = work;
-        let Client { tcp, alarm, read_after, .. } = client;
-        let (from, to) = tcp.split();
+        let Client { wire, alarm, read_after, .. } = client;
+        let (from, to) = wire.split();
         let mut up = WireUplink { from, body, framing: head.framing, pump: Pump::new(UP_READ_BYTES) };
         let manner = Manner { is_http_11: head.is_http_11, keeps_alive: head.keeps_alive };
         let mut down = WireDownlink { to, output, date, manner, pump: Pump::new(DOWN_READ_BYTES) };
@@ -129,22 +133,22 @@ impl Express {
                     None => Passed::ClosedEarly,
                 }
             }
-            Carried::Cut => Passed::Closed,
+            Carried::Cut => Passed::Cut,
             Carried::Refused { answer, is_body_touched } => Passed::Refused { answer, is_body_touched },
         }
     }
 }
 
 /// A body as HTTP/1.1 sends it.
-struct WireUplink<'c> {
-    from: ReadHalf<'c>,
+struct WireUplink<'c, R> {
+    from: R,
     /// What was read after the head.
     body: &'c [u8],
     framing: Framing,
     pump: Pump,
 }
 
-impl Uplink for WireUplink<'_> {
+impl<R: AsyncRead + Unpin + Send> Uplink for WireUplink<'_, R> {
     fn prepare(&mut self, max: u64, patience: Duration) {
         let coding = if self.framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
         let pump = &mut self.pump;
@@ -175,8 +179,8 @@ impl Uplink for WireUplink<'_> {
 }
 
 /// An answer as HTTP/1.1 is sent it.
-struct WireDownlink<'c> {
-    to: WriteHalf<'c>,
+struct WireDownlink<'c, S> {
+    to: S,
     /// The head as it is sent.
     output: &'c mut Vec<u8>,
     date: &'c mut DateStamp,
@@ -184,7 +188,7 @@ struct WireDownlink<'c> {
     pump: Pump,
 }
 
-impl Downlink for WireDownlink<'_> {
+impl<S: Sink> Downlink for WireDownlink<'_, S> {
     fn prepare(&mut self, heard: &Heard<'_>, may_keep: bool) {
         self.manner.keeps_alive &= may_keep && !heard.head.ends_with_connection(self.manner);
         let moment = (&mut *self.date, heard.now);

@@ -3,7 +3,6 @@ use pingora_core::apps::{HttpPersistentSettings, HttpServerApp};
 use pingora_core::protocols::Stream;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::server::ShutdownWatch;
-use tokio::net::TcpStream;
 
 use super::Express;
 use super::chunks::Chunks;
@@ -11,6 +10,7 @@ use super::client::Client;
 use super::head::{Framing, RequestHead};
 use crate::gateway::proxy::connection::Connection;
 use crate::gateway::proxy::ctx::Ctx;
+use crate::gateway::proxy::wire::Wire;
 
 /// A request for the full lane.
 #[derive(Debug)]
@@ -53,22 +53,21 @@ impl HandedOver {
 
 impl Express {
     /// Has the full lane answer. Returns the connection if it can be used again.
-    pub(super) async fn hand_over(
+    pub(super) async fn hand_over<W: Wire>(
         &self,
-        client: Client,
+        client: Client<W>,
         handed: HandedOver,
         shutdown: &ShutdownWatch,
-    ) -> Option<Client> {
-        let Client { tcp, peer, read_after, .. } = client;
-        let mut session = ServerSession::new_http1(Box::new(Connection::new(tcp, peer)));
+    ) -> Option<Client<W>> {
+        let Client { wire, peer, read_after, .. } = client;
+        let mut session = ServerSession::new_http1(Box::new(Connection::new(wire, peer)));
         session.set_pipelined_prefix(handed.request);
         session.set_connection_user_context(handed.ctx.map(|ctx| ctx as Box<_>));
         let (stream, settings) = self.full.process_new_http(session, shutdown).await?.consume();
-        let read = stream.as_any().downcast_ref::<Connection>().map(Connection::read_bytes);
+        let read = stream.as_any().downcast_ref::<Connection<W>>().map(Connection::read_bytes);
         if read.zip(handed.missing).is_some_and(|(read, missing)| read <= missing) {
-            let connection = stream.into_any().downcast::<Connection>().ok()?;
-            let tcp: TcpStream = connection.into_tcp()?;
-            let mut client = Client::new(tcp, peer);
+            let connection = stream.into_any().downcast::<Connection<W>>().ok()?;
+            let mut client = Client::new(connection.into_wire()?, peer);
             client.read_after = read_after;
             return Some(client);
         }

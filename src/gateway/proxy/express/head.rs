@@ -97,7 +97,7 @@ pub(super) fn read_request<'b>(
 impl<'b> RequestHead<'b> {
     /// The request as the phases see it, with its path as it was sent. `bytes` and `spans` are what it was read from and
     /// into.
-    pub(super) fn asked(&self, bytes: &'b [u8], spans: &'b [FieldSpan], client: IpAddr) -> Asked<'b> {
+    pub(super) fn asked(&self, bytes: &'b [u8], spans: &'b [FieldSpan], client: IpAddr, scheme: Scheme) -> Asked<'b> {
         let head = Head {
             method: self.method,
             host: host_of(self.authority),
@@ -105,7 +105,7 @@ impl<'b> RequestHead<'b> {
             query: self.target.query,
             fields: Fields::Wire { bytes, spans },
             client,
-            scheme: Scheme::Http,
+            scheme,
         };
         Asked { head, authority: self.authority, protocol: if self.is_http_11 { "HTTP/1.1" } else { "HTTP/1.0" } }
     }
@@ -302,7 +302,7 @@ mod tests {
         let bytes = head.as_bytes();
         match (read_request(bytes, &mut spans), expected) {
             (Ok(Some(read)), Ok(expected)) => {
-                let asked = read.asked(bytes, &spans, [127, 0, 0, 1].into());
+                let asked = read.asked(bytes, &spans, [127, 0, 0, 1].into(), Scheme::Http);
                 let Head { method, host, path, query, .. } = asked.head;
                 let said = format!("{method} {host} {path} {query:?} {:?} {}", read.framing, read.keeps_alive);
                 assert_eq!(said, expected, "{head:?}");

@@ -1,9 +1,10 @@
 //! The express lane: a client of HTTP/1.1 or HTTP/2, an answer that we hold or a back end that is plainly proxied.
 //! Nearly all traffic is that, and it is carried here without sessions and boxed futures.
 //!
-//! In: a client's connection. Out: answers, metrics and log lines, the same as the full lane's: both ask the very same
-//! phases. What is not of this lane's shape (upgrades, `Expect` of HTTP/1.1, TLS back ends, fetches that are shared) is
-//! handed to the full lane with what was read, and a connection comes back here after its answer.
+//! In: a client's connection, in plaintext or in TLS. Out: answers, metrics and log lines, the same as the full lane's:
+//! both ask the very same phases. What is not of this lane's shape (upgrades, `Expect` of HTTP/1.1, TLS back ends,
+//! fetches that are shared) is handed to the full lane with what was read, and a connection comes back here after its
+//! answer.
 //!
 //! **Promises**: a head or a body that two readers could understand differently is refused and its connection closed;
 //! what is forwarded is framed anew. Bodies stream both ways with the pace of the slower side. An idle connection
@@ -45,7 +46,7 @@ use streams::Kits;
 pub use streams::Peer;
 use upstreams::Upstreams;
 
-/// What a worker's connections are handed to, except those of HTTP/1.1 over TLS.
+/// What a worker's connections are handed to.
 pub struct Express {
     live: Arc<Live>,
     /// For what is not of our shape.
@@ -91,6 +92,7 @@ mod tests {
     use tokio::net::TcpStream;
 
     use super::*;
+    use crate::gateway::proxy::TlsStream;
 
     fn bytes_of<'a, F>(_: impl Fn(&'a Express, TcpStream, SocketAddr, &'a ShutdownWatch) -> F) -> usize {
         size_of::<F>()
@@ -102,6 +104,15 @@ mod tests {
         assert!(bytes <= 2560, "{bytes}");
         let bytes = bytes_of(|express, tcp, peer, shutdown| express.converse_either(tcp, peer, shutdown));
         assert!(bytes <= 3072, "{bytes}");
+    }
+
+    #[test]
+    fn an_idle_connection_in_tls_takes_as_few() {
+        fn bytes_of<'a, F>(_: impl Fn(&'a Express, TlsStream, SocketAddr, &'a ShutdownWatch) -> F) -> usize {
+            size_of::<F>()
+        }
+        let bytes = bytes_of(|express, tls, peer, shutdown| express.converse(tls, peer, shutdown));
+        assert!(bytes <= 2560, "{bytes}");
     }
 
     #[test]

@@ -5,14 +5,14 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, ReadBuf};
 
 use super::alarm::within;
 use super::chunks::{BadChunk, Chunks, LAST_CHUNK, write_chunk};
 use super::head::Framing;
 use super::reply::COPIED_BYTES_MAX;
 use crate::gateway::integrate::InFlight;
+use crate::gateway::proxy::wire::Sink;
 
 /// What of a body is still to come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,8 +58,10 @@ pub(super) struct Pump {
     pub(super) read_bytes_max: usize,
     /// Bytes of data that were moved.
     pub(super) moved: u64,
-    /// What the socket did not take at once.
+    /// What the other side did not take at once.
     pub(super) unsent: Vec<u8>,
+    /// Whether something that it took has not left.
+    is_held_up: bool,
     /// Whether anything was read that cannot be read again.
     pub(super) has_read: bool,
     /// What was read after the body's end.
@@ -105,20 +107,22 @@ impl Pump {
             read_bytes_max,
             moved: 0,
             unsent: Vec::new(),
+            is_held_up: false,
             has_read: false,
             read_after: Vec::new(),
             in_flight: None,
         }
     }
 
-    /// Sends `head` together with what of the body stands in `first`, as far as the socket takes it at once: that is
+    /// Sends `head` together with what of the body stands in `first`, as far as it is taken at once: that is
     /// nearly always all, and needs neither a timer nor a waker. Returns how many bytes of `first` were the body's. A
     /// small body is copied behind `head`.
-    pub(super) fn begin(&mut self, to: &WriteHalf<'_>, head: &mut Vec<u8>, first: &[u8]) -> Result<usize, Stopped> {
+    pub(super) fn begin(&mut self, to: &impl Sink, head: &mut Vec<u8>, first: &[u8]) -> Result<usize, Stopped> {
         SCRATCH.with_borrow_mut(|scratch| {
             let (taken, body) = self.take(first, &mut scratch.framed)?;
             let body = join(head, body);
-            let sent = try_write_both(to, head, body).map_err(|_| Stopped::Write)?;
+            let sent = to.try_write(head, body).map_err(|_| Stopped::Write)?;
+            self.is_held_up = !to.is_flushed();
             if sent < head.len() + body.len() {
                 let (head, body) = after(sent, head, body);
                 self.unsent = [head, body].concat();
@@ -129,15 +133,25 @@ impl Pump {
 
     /// Whether all was sent.
     pub(super) fn is_done(&self) -> bool {
-        self.rest == Rest::Done && self.unsent.is_empty()
+        self.rest == Rest::Done && !self.is_waiting()
+    }
+
+    /// Whether something has to be sent before anything more is read.
+    fn is_waiting(&self) -> bool {
+        self.is_held_up || !self.unsent.is_empty()
     }
 
     /// Sends what [`Pump::begin`] left, then reads and sends until the body's end.
-    pub(super) async fn finish(&mut self, from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>) -> Result<(), Stopped> {
+    pub(super) async fn finish<R, S>(&mut self, from: &mut R, to: &mut S) -> Result<(), Stopped>
+    where
+        R: AsyncRead + Unpin,
+        S: Sink,
+    {
         loop {
-            if !self.unsent.is_empty() {
+            if self.is_waiting() {
                 let unsent = std::mem::take(&mut self.unsent);
                 self.write(to, &unsent).await?;
+                self.is_held_up = false;
             }
             if self.rest == Rest::Done {
                 return Ok(());
@@ -158,8 +172,8 @@ impl Pump {
     /// socket is empty, which spares the call that would find out.
     fn poll_move(
         &mut self,
-        from: &mut ReadHalf<'_>,
-        to: &WriteHalf<'_>,
+        from: &mut (impl AsyncRead + Unpin),
+        to: &impl Sink,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Stopped>> {
         SCRATCH.with_borrow_mut(|Scratch { raw, framed }| {
@@ -173,7 +187,8 @@ impl Pump {
                 return Poll::Ready(self.end());
             }
             let (used, data) = self.take(read, framed)?;
-            let sent = try_write_both(to, data, &[]).map_err(|_| Stopped::Write)?;
+            let sent = to.try_write(data, &[]).map_err(|_| Stopped::Write)?;
+            self.is_held_up = !to.is_flushed();
             self.unsent.extend_from_slice(&data[sent..]);
             self.read_after.extend_from_slice(&read[used..]);
             Poll::Ready(Ok(()))
@@ -251,7 +266,7 @@ impl Pump {
         if self.moved > self.max { Err(Stopped::TooLarge) } else { Ok(()) }
     }
 
-    async fn write(&self, to: &mut WriteHalf<'_>, bytes: &[u8]) -> Result<(), Stopped> {
+    async fn write(&self, to: &mut impl Sink, bytes: &[u8]) -> Result<(), Stopped> {
         let write = write_both(to, bytes, &[]);
         let done = match self.write_patience {
             Some(patience) => within(patience, pin!(write)).await.ok_or(Stopped::WriteTooSlow)?,
@@ -270,18 +285,6 @@ pub(super) fn join<'b>(head: &mut Vec<u8>, body: &'b [u8]) -> &'b [u8] {
     &[]
 }
 
-/// Writes of both, in one call, what the socket takes now.
-pub(super) fn try_write_both(to: &WriteHalf<'_>, head: &[u8], body: &[u8]) -> io::Result<usize> {
-    let sent = match body {
-        [] => to.try_write(head),
-        body => to.try_write_vectored(&[io::IoSlice::new(head), io::IoSlice::new(body)]),
-    };
-    match sent {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-        sent => sent,
-    }
-}
-
 /// What is left of both after `sent` bytes.
 pub(super) fn after<'b>(sent: usize, head: &'b [u8], body: &'b [u8]) -> (&'b [u8], &'b [u8]) {
     match sent.checked_sub(head.len()) {
@@ -290,25 +293,18 @@ pub(super) fn after<'b>(sent: usize, head: &'b [u8], body: &'b [u8]) -> (&'b [u8
     }
 }
 
-/// Writes both in one call, where the socket takes them.
-pub(super) async fn write_both(to: &mut WriteHalf<'_>, head: &[u8], body: &[u8]) -> io::Result<()> {
+/// Writes both, in one call where they are taken at once, and sees to it that they leave.
+pub(super) async fn write_both(to: &mut impl Sink, head: &[u8], body: &[u8]) -> io::Result<()> {
     let mut sent = 0;
     while sent < head.len() + body.len() {
-        let left = after(sent, head, body);
-        let count = poll_fn(|cx| {
-            let to = Pin::new(&mut *to);
-            match left {
-                (only, []) | ([], only) => to.poll_write(cx, only),
-                (head, body) => to.poll_write_vectored(cx, &[io::IoSlice::new(head), io::IoSlice::new(body)]),
-            }
-        })
-        .await?;
+        let (head, body) = after(sent, head, body);
+        let count = poll_fn(|cx| to.poll_write(cx, head, body)).await?;
         if count == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
         sent += count;
     }
-    Ok(())
+    poll_fn(|cx| to.poll_flush(cx)).await
 }
 
 #[cfg(test)]

@@ -10,13 +10,14 @@ use super::client::Client;
 use super::decide::Held;
 use super::desk::DateStamp;
 use super::head::{Framing, RequestHead};
-use super::pump::{after, try_write_both, write_both};
+use super::pump::{after, write_both};
 use super::response::Manner;
 use crate::base::{Answer, Now, push_line, push_number_line, push_status_line};
 use crate::gateway::cache::Outcome;
 use crate::gateway::proxy::answers::{note_refusal, stored, stored_fields};
 use crate::gateway::proxy::cached::note;
 use crate::gateway::proxy::ctx::Ctx;
+use crate::gateway::proxy::wire::{Sink, Wire};
 use crate::gateway::respond::{self, Refused, Reply};
 
 /// A body up to this size is copied behind its head: one buffer costs the kernel less than two.
@@ -150,11 +151,11 @@ impl Sheet<'_> {
 }
 
 /// Sends a head and its body. `false`: the client is gone.
-pub(super) async fn send(client: &mut Client, head: &[u8], body: &[u8], patience: Duration) -> bool {
-    let (_, mut to) = client.tcp.split();
-    // What the socket takes at once, as nearly always, needs neither a timer nor a waker.
-    let Ok(sent) = try_write_both(&to, head, body) else { return false };
-    if sent == head.len() + body.len() {
+pub(super) async fn send<W: Wire>(client: &mut Client<W>, head: &[u8], body: &[u8], patience: Duration) -> bool {
+    let (_, mut to) = client.wire.split();
+    // What the client takes at once, as nearly always, needs neither a timer nor a waker.
+    let Ok(sent) = to.try_write(head, body) else { return false };
+    if sent == head.len() + body.len() && to.is_flushed() {
         return true;
     }
     let (head, body) = after(sent, head, body);

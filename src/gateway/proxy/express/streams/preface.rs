@@ -22,7 +22,7 @@ impl Express {
             return;
         }
         let speaks_http_2 = self.read_preface(&mut client).await;
-        let Client { tcp, peer, read_after, .. } = client;
+        let Client { wire: tcp, peer, read_after, .. } = client;
         if speaks_http_2 {
             // Its future is large, and a connection of HTTP/1.1 has no use for the room.
             Box::pin(self.converse_streams(tcp, read_after, Peer::new(peer, None), shutdown)).await;
@@ -34,12 +34,17 @@ impl Express {
         }
     }
 
-    async fn wait_for_bytes(&self, client: &mut Client, deadline: Instant, shutdown: &ShutdownWatch) -> bool {
+    async fn wait_for_bytes(
+        &self,
+        client: &mut Client<TcpStream>,
+        deadline: Instant,
+        shutdown: &ShutdownWatch,
+    ) -> bool {
         client.wait(deadline, pin!(stopped(shutdown.clone())), || self.live.is_draining()).await
     }
 
     /// Reads as long as it may be the preface. `true`: it is. What was read is in `read_after`.
-    async fn read_preface(&self, client: &mut Client) -> bool {
+    async fn read_preface(&self, client: &mut Client<TcpStream>) -> bool {
         let deadline = self.instant(self.live.clock().now(), self.live.snapshot().limits().head_timeout);
         let mut read = [0; PREFACE.len()];
         let mut filled = 0;

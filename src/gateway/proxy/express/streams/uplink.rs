@@ -12,7 +12,8 @@ use crate::gateway::proxy::express::alarm::within;
 use crate::gateway::proxy::express::chunks::{LAST_CHUNK, write_chunk};
 use crate::gateway::proxy::express::downstream::Uplink;
 use crate::gateway::proxy::express::head::Framing;
-use crate::gateway::proxy::express::pump::{Stopped, after, join, try_write_both, write_both};
+use crate::gateway::proxy::express::pump::{Stopped, after, join, write_both};
+use crate::gateway::proxy::wire::Sink;
 
 /// A stream's body on its way to a back end.
 #[derive(Debug)]
@@ -117,7 +118,7 @@ impl Uplink for StreamUplink<'_> {
             None => &[],
         };
         let body = join(head, body);
-        let sent = try_write_both(to, head, body).map_err(|_| Stopped::Write)?;
+        let sent = Sink::try_write(to, head, body).map_err(|_| Stopped::Write)?;
         if sent < head.len() + body.len() {
             let (head, body) = after(sent, head, body);
             self.unsent = [head, body].concat();
