@@ -45,7 +45,7 @@ def read_options():
     options.seconds = options.seconds or (1 if quick else 3)
     options.retries = (0 if quick else 3) if options.retries is None else options.retries
     options.starts = 1 if quick else 3
-    options.latency_rounds, options.latency_seconds = (1, 2) if quick else (3, 8)
+    options.latency_rounds, options.latency_seconds = (4, 1) if quick else (24, 1)
     options.systems = options.systems.split(",")
     options.pin = tuple(int(core) for core in options.pin.split(","))
     if os.cpu_count() < 2:

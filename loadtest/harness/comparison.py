@@ -148,8 +148,9 @@ class Comparison:
         return sorted(far)
 
     def measure_latency(self, scenario, able):
-        for _ in range(self.options.latency_rounds):
-            for name in able:
+        for number in range(self.options.latency_rounds):
+            turn = number % max(1, len(able))
+            for name in able[turn:] + able[:turn]:
                 result = self.results[scenario.letter, name]
                 if result.without:
                     continue

@@ -93,6 +93,7 @@ impl Describe<'_> {
             "health": http.health.as_ref().map(|health| self.health(health)),
             "ejection": { "failures": http.ejection.failures, "for": write_duration(http.ejection.rest) },
             "tls": self.tls(&http.tls),
+            "protocol_version": http.protocol_version.as_str(),
             "preserve_host": http.preserve_host,
             "request_parameters": http.request_parameters.iter().map(|it| self.parameter(it)).collect::<Map<_, _>>(),
         })

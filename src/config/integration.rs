@@ -7,7 +7,7 @@ use super::parameter::{is_unmappable, read_field_name};
 use super::read::{Table, Value};
 use super::route::{is_method, method_help};
 use super::uri::read_uri;
-use super::{Balance, Ejection, HealthCheck, Located, ParameterMapping, Span, Target, UpstreamTls};
+use super::{Balance, Ejection, HealthCheck, Located, ParameterMapping, ProtocolVersion, Span, Target, UpstreamTls};
 
 /// `integration = { … }`: what answers a route.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub struct HttpIntegration {
     pub health: Option<HealthCheck>,
     pub ejection: Ejection,
     pub tls: UpstreamTls,
+    /// `HTTP1` unless written.
+    pub protocol_version: ProtocolVersion,
     /// Send the client's `Host` instead of the uri's. False unless written.
     pub preserve_host: bool,
     /// `request_parameters`, in API Gateway's words.
@@ -66,6 +68,7 @@ const HTTP_KEYS: &[&str] = &[
     "health",
     "ejection",
     "tls",
+    "protocol_version",
     "preserve_host",
     "request_parameters",
 ];
@@ -135,6 +138,7 @@ impl HttpIntegration {
             health: table.optional("health", HealthCheck::read),
             ejection: table.or("ejection", Ejection::default(), Ejection::read),
             tls: table.or("tls", UpstreamTls::default(), UpstreamTls::read),
+            protocol_version: table.or("protocol_version", ProtocolVersion::Http1, ProtocolVersion::read),
             preserve_host: table.or("preserve_host", false, Value::bool),
             request_parameters: mappings.into_iter().filter_map(read_mapping).collect(),
         };

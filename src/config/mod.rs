@@ -59,7 +59,7 @@ pub use server::{Listen, ListenTls, Server};
 pub use source::{Located, Place, Sources, Span};
 pub use stage::{Canary, Stage, Sticky};
 pub use state::State;
-pub use target::{Balance, Ejection, HealthCheck, Target, UpstreamTls};
+pub use target::{Balance, Ejection, HealthCheck, ProtocolVersion, Target, UpstreamTls};
 pub use telemetry::{AccessLog, LogDestination, LogFormat, Telemetry};
 pub use throttle::Throttle;
 pub use usage_plan::{Period, Quota, UsagePlan};

@@ -22,6 +22,16 @@ pub enum Balance {
     LeastBusy,
 }
 
+/// `protocol_version`: what is spoken to a back end, in the words of AWS's load balancers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ProtocolVersion {
+    /// `HTTP1`: HTTP/1.1
+    #[default]
+    Http1,
+    /// `HTTP2`: HTTP/2 by prior knowledge, and by ALPN over TLS; gRPC needs it.
+    Http2,
+}
+
 /// `health = { path = "/healthz", … }`: asked in the background; without `path` a connection is enough.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HealthCheck {
@@ -95,6 +105,20 @@ impl Balance {
         match self {
             Balance::RoundRobin => "round_robin",
             Balance::LeastBusy => "least_busy",
+        }
+    }
+}
+
+impl ProtocolVersion {
+    pub(super) fn read(value: Value<'_>) -> Option<ProtocolVersion> {
+        value.word(&[ProtocolVersion::Http1, ProtocolVersion::Http2].map(|version| (version.as_str(), version)))
+    }
+
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ProtocolVersion::Http1 => "HTTP1",
+            ProtocolVersion::Http2 => "HTTP2",
         }
     }
 }

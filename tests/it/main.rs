@@ -12,6 +12,7 @@ mod caching;
 mod canary;
 mod cli;
 mod credentials;
+mod grpc;
 mod lanes;
 mod limits;
 mod refusals;

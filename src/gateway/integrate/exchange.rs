@@ -10,6 +10,7 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use super::deadline::Deadline;
 use super::failure::Failure;
 use super::http::Http;
+use super::http2;
 use super::pick::Pick;
 use super::retry::may_retry;
 use crate::base::{Answer, Clock, Refusal};
@@ -163,16 +164,18 @@ async fn attempt(
     body: Option<Bytes>,
 ) -> Result<(HttpSession, ResponseHeader), Broken> {
     let (mut session, _) = connector.get_http_session(peer).await.map_err(|error| Broken::new(error, true))?;
-    let answered = ask(&mut session, request, body).await;
+    let answered = ask(&mut session, request, body, peer.is_tls()).await;
     let head = answered.map_err(|error| Broken::new(error, false))?;
     Ok((session, head))
 }
 
 async fn ask(
     session: &mut HttpSession,
-    request: RequestHeader,
+    mut request: RequestHeader,
     body: Option<Bytes>,
+    is_tls: bool,
 ) -> pingora_error::Result<ResponseHeader> {
+    http2::fit(&mut request, session, is_tls)?;
     session.write_request_header(Box::new(request)).await?;
     if let Some(body) = body {
         session.write_request_body(body, true).await?;

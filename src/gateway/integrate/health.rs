@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::MissedTickBehavior;
 
 use super::endpoint::Endpoint;
+use super::http2;
 use super::pool::{Pool, Pools};
 use super::transport::Patience;
 use crate::base::{Clock, Now};
@@ -130,6 +131,7 @@ async fn ask_for(path: &str, host: &str, peer: &HttpPeer, connector: &Connector)
     request.insert_header("user-agent", "tollgate-health")?;
     request.insert_header("connection", "close")?;
     let (mut session, _) = connector.get_http_session(peer).await?;
+    http2::fit(&mut request, &session, peer.is_tls())?;
     session.write_request_header(Box::new(request)).await?;
     session.finish_request_body().await?;
     session.read_response_header().await?;
@@ -141,7 +143,7 @@ async fn ask_for(path: &str, host: &str, peer: &HttpPeer, connector: &Connector)
 mod tests {
     use super::super::origin::{Origin, Reply};
     use super::*;
-    use crate::config::{Balance, Ejection};
+    use crate::config::{Balance, Ejection, ProtocolVersion};
     use crate::gateway::integrate::pool::PoolKey;
 
     const OK: Reply = Reply::Send("HTTP/1.1 204 No Content\r\n\r\n");
@@ -160,6 +162,7 @@ mod tests {
             health: Some(health),
             ejection: Ejection { failures: 0, rest: Duration::ZERO },
             tls: None,
+            protocol_version: ProtocolVersion::Http1,
             health_host: "back.example".into(),
         };
         pools.get(key).unwrap()

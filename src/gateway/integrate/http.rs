@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::pick::Pick;
 use super::pool::{Pool, PoolKey, Pools};
 use crate::base::{Answer, Clock, Now, Refusal, Scheme};
-use crate::config::{Fault, HttpIntegration, Target};
+use crate::config::{Fault, HttpIntegration, ProtocolVersion, Target};
 use crate::gateway::transform::{self, Shape, UriTemplate};
 
 /// An `HTTP` or `HTTP_PROXY` integration, compiled.
@@ -41,9 +41,13 @@ impl Http {
         &self.shape
     }
 
-    /// Whether its back ends are spoken to over TLS.
-    pub fn is_tls(&self) -> bool {
-        self.pool.transport.is_tls()
+    /// Whether its back ends are spoken to over HTTP/1.1 without TLS.
+    pub fn is_plain(&self) -> bool {
+        !self.pool.transport.is_tls() && !self.is_http2()
+    }
+
+    pub fn is_http2(&self) -> bool {
+        self.pool.key.protocol_version == ProtocolVersion::Http2
     }
 
     pub fn pool(&self) -> &Arc<Pool> {
@@ -141,6 +145,7 @@ fn pool_key(
         health: integration.health.clone(),
         ejection: integration.ejection,
         tls: (uri.scheme() == Scheme::Https).then(|| (server_name.into(), integration.tls.clone())),
+        protocol_version: integration.protocol_version,
         health_host: if is_asked_over_http { uri.authority().into() } else { "".into() },
     })
 }

@@ -8,7 +8,7 @@
 //! the most, and a second time only where that is safe (RFC 9110 section 9.2.2). Certificates and names are always
 //! verified. Endpoints of equal lists are one [`Pool`], over all routes and reloads: what is known of their health and
 //! load lasts while anyone uses them. An unhealthy or resting endpoint gets no request, not even as the last one left.
-//! Absent: HTTP/2 towards back ends, and tasks of its own: `server` drives [`Pools::tend`].
+//! No tasks of its own: `server` drives [`Pools::tend`].
 //!
 //! Cost: a choice is one atomic step in turn, or a look at each endpoint's load; no lock, and no await once a name is
 //! resolved. An exchange clones its request's head once, so that it can be repeated.
@@ -19,6 +19,7 @@ mod exchange;
 mod failure;
 mod health;
 mod http;
+mod http2;
 mod mock;
 mod pick;
 mod pool;
@@ -38,6 +39,7 @@ pub use endpoint::EndpointState;
 pub use exchange::{Exchange, open};
 pub use failure::Failure;
 pub use http::Http;
+pub use http2::{ask_for_trailers, takes_trailers};
 pub use mock::Mock;
 pub use pick::{InFlight, Pick};
 pub use pool::{Pool, Pools};

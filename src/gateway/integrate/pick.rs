@@ -67,10 +67,6 @@ impl Pick {
         self.connect_timeout
     }
 
-    pub fn is_tls(&self) -> bool {
-        self.pool.transport.is_tls()
-    }
-
     /// The endpoint as Pingora wants it; its timeouts are what `deadline` leaves.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use super::endpoint::{Endpoint, EndpointState};
 use super::schedule;
 use super::transport::Transport;
 use crate::base::{Answer, Now, Refusal};
-use crate::config::{Balance, Ejection, HealthCheck, UpstreamTls};
+use crate::config::{Balance, Ejection, HealthCheck, ProtocolVersion, UpstreamTls};
 
 /// What two target lists must have in common to be one pool.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +18,7 @@ pub(super) struct PoolKey {
     pub(super) ejection: Ejection,
     /// The name to verify and whom to trust; `None`: no TLS.
     pub(super) tls: Option<(Box<str>, UpstreamTls)>,
+    pub(super) protocol_version: ProtocolVersion,
     /// What health checks over HTTP say in `Host`; empty without them.
     pub(super) health_host: Box<str>,
 }
@@ -38,8 +39,8 @@ pub struct Pool {
 impl Pool {
     fn new(key: PoolKey) -> Result<Pool, String> {
         let transport = match &key.tls {
-            Some((server_name, tls)) => Transport::tls(server_name, tls)?,
-            None => Transport::plain(),
+            Some((server_name, tls)) => Transport::tls(server_name, tls, key.protocol_version)?,
+            None => Transport::plain(key.protocol_version),
         };
         let weights: Vec<u32> = key.endpoints.iter().map(|(_, _, weight)| *weight).collect();
         Ok(Pool {
@@ -156,6 +157,7 @@ mod tests {
             health: None,
             ejection: Ejection { failures: 2, rest: Duration::from_secs(10) },
             tls: None,
+            protocol_version: ProtocolVersion::Http1,
             health_host: "".into(),
         }
     }

@@ -12,10 +12,13 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use x509_parser::certificate::X509Certificate;
 
-use crate::config::UpstreamTls;
+use crate::config::{ProtocolVersion, UpstreamTls};
 
 /// Idle connections are given up before most servers would (60 to 75 s), so that fewer are found stale.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+
+/// Requests at a time on one connection of HTTP/2; a back end may allow fewer.
+const H2_STREAMS_MAX: usize = 100;
 
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -37,19 +40,19 @@ pub(super) struct Patience {
 }
 
 impl Transport {
-    pub(super) fn plain() -> Transport {
-        Transport { template: template(false, String::new()) }
+    pub(super) fn plain(version: ProtocolVersion) -> Transport {
+        Transport { template: template(false, String::new(), version) }
     }
 
     /// TLS that verifies `server_name`, which is never empty: Pingora would verify nothing then.
     ///
     /// # Errors
     /// What is wrong with the name or the authorities.
-    pub(super) fn tls(server_name: &str, tls: &UpstreamTls) -> Result<Transport, String> {
+    pub(super) fn tls(server_name: &str, tls: &UpstreamTls, version: ProtocolVersion) -> Result<Transport, String> {
         if rustls_pki_types::ServerName::try_from(server_name).is_err() {
             return Err(format!("\"{server_name}\" is no name that a certificate can be verified for"));
         }
-        let mut template = template(true, server_name.to_owned());
+        let mut template = template(true, server_name.to_owned(), version);
         if let Some(pem) = &tls.ca_pem {
             template.options.ca = Some(authorities(pem)?);
             // Pingora's pool does not tell connections by whom they trust; the group does.
@@ -76,12 +79,16 @@ impl Transport {
     }
 }
 
-fn template(is_tls: bool, server_name: String) -> HttpPeer {
+fn template(is_tls: bool, server_name: String, version: ProtocolVersion) -> HttpPeer {
     // An address is no name: nothing is resolved here.
     let mut peer = HttpPeer::new(SocketAddr::from(([0, 0, 0, 0], 0)), is_tls, server_name);
     peer.options.verify_cert = true;
     peer.options.verify_hostname = true;
-    peer.options.set_http_version(1, 1);
+    match version {
+        ProtocolVersion::Http1 => peer.options.set_http_version(1, 1),
+        ProtocolVersion::Http2 => peer.options.set_http_version(2, 2),
+    }
+    peer.options.max_h2_streams = H2_STREAMS_MAX;
     peer.options.idle_timeout = Some(IDLE_TIMEOUT);
     peer.options.tcp_keepalive = Some(TcpKeepalive {
         idle: KEEPALIVE_IDLE,
@@ -128,7 +135,9 @@ mod tests {
     fn group(pem: Option<String>) -> u64 {
         let tls = UpstreamTls { ca_pem: pem, server_name: None };
         let patience = Patience { connect: Duration::from_secs(5), total: Duration::from_secs(3) };
-        let peer = Transport::tls("back.example", &tls).unwrap().peer("10.0.0.1:443".parse().unwrap(), patience);
+        let peer = Transport::tls("back.example", &tls, ProtocolVersion::Http1)
+            .unwrap()
+            .peer("10.0.0.1:443".parse().unwrap(), patience);
         assert_eq!(
             (peer.sni.as_str(), peer.options.verify_cert, peer.options.verify_hostname),
             ("back.example", true, true)
@@ -152,7 +161,8 @@ mod tests {
     #[test]
     fn bad_authorities_and_empty_names_are_told_at_once() {
         let with = |name: &str, pem: &str| {
-            Transport::tls(name, &UpstreamTls { ca_pem: Some(pem.to_owned()), server_name: None }).unwrap_err()
+            let tls = UpstreamTls { ca_pem: Some(pem.to_owned()), server_name: None };
+            Transport::tls(name, &tls, ProtocolVersion::Http2).unwrap_err()
         };
         assert!(with("", &authority()).contains("\"\""));
         assert!(with("a", "").contains("no certificate"));

@@ -9,7 +9,7 @@ use super::asked::Asked;
 use super::ctx::Ctx;
 use crate::base::Answer;
 use crate::gateway::cache;
-use crate::gateway::integrate::{Http, Target};
+use crate::gateway::integrate::{Http, Target, ask_for_trailers, takes_trailers};
 use crate::gateway::transform::{Context, Outgoing};
 
 /// Writes the back end's request over Pingora's copy of the client's.
@@ -17,6 +17,9 @@ pub(super) fn write_request(session: &Session, head: &mut RequestHeader, ctx: &m
     let canonical = ctx.canonical.clone();
     let asked = Asked::of_session(session, &canonical);
     let done = with_outgoing(&asked, ctx, |outgoing| outgoing.apply(head));
+    if http_of(ctx).is_some_and(|http| http.is_http2()) && takes_trailers(&asked.head) {
+        ask_for_trailers(head)?;
+    }
     done.unwrap_or(Ok(())).map_err(|answer| {
         ctx.attempt.failed = Some(answer);
         Error::new_in(ErrorType::InternalError)

@@ -23,8 +23,9 @@ pub(super) fn deployment_of(route: &Route, variables: &IndexMap<String, String>)
 }
 
 fn hash_http(http: &HttpIntegration, hasher: &mut DefaultHasher) {
-    let HttpIntegration { is_proxy, uri, method, targets, tls, preserve_host, request_parameters, .. } = http;
-    (is_proxy, &uri.value, method, tls, preserve_host, request_parameters).hash(hasher);
+    let HttpIntegration { is_proxy, uri, method, targets, tls, protocol_version, .. } = http;
+    (is_proxy, &uri.value, method, tls, protocol_version).hash(hasher);
+    (http.preserve_host, &http.request_parameters).hash(hasher);
     for target in targets {
         target.address.value.hash(hasher);
     }

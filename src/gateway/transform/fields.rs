@@ -9,7 +9,7 @@ use crate::base::{Fields, is_token};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// About one connection only: RFC 9110 section 7.6.1, and what others send in its place. `TE` is here too:
-    /// trailers are not forwarded.
+    /// only between two sides of HTTP/2 are trailers forwarded, and there it is written anew.
     HopByHop,
     /// What only the gateway may say to a back end. All of `x-forwarded-*` belongs here.
     Claim,

@@ -1,10 +1,12 @@
 //! What the tests stand on.
 //!
 //! `Gateway` runs the binary with a configuration, `Origin` is a back end that plays a script, `Wire` speaks raw
-//! HTTP/1.1 to either, `Streams` speaks HTTP/2, and `eventually` waits for what happens in its own time.
+//! HTTP/1.1 to either, `Streams` speaks HTTP/2, `Service` is a
+//! back end that does, and `eventually` waits for what happens in its own time.
 
 mod gateway;
 mod origin;
+mod service;
 mod streams;
 pub mod tls;
 mod wait;
@@ -12,6 +14,7 @@ mod wire;
 
 pub use gateway::{ADMIN_TOKEN, Folder, Gateway, Output, find_object, tollgate, tollgate_in};
 pub use origin::{Gate, Origin};
+pub use service::Service;
 pub use streams::Streams;
 pub use wait::{DEADLINE, eventually, eventually_some};
 pub use wire::{Answer, Request, Wire, delete, get, post, request};

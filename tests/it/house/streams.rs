@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use h2::client::{Builder, ResponseFuture, SendRequest};
-use h2::{Error, SendStream};
+use h2::{Error, RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
@@ -93,6 +93,21 @@ impl Streams {
             }
             Ok(())
         })
+    }
+
+    /// Sends a piece of a body that has room for it, and leaves the body open.
+    #[track_caller]
+    pub fn send_piece(&self, body: &mut SendStream<Bytes>, piece: Bytes) {
+        let _inside = self.runtime.enter();
+        body.send_data(piece, false).expect("the stream is open");
+    }
+
+    /// The next piece of an answer; `None` at its end.
+    #[track_caller]
+    pub fn read_piece(&self, body: &mut RecvStream) -> Option<Bytes> {
+        let piece = self.wait(body.data())?.expect("the stream is sound");
+        body.flow_control().release_capacity(piece.len()).expect("it was received");
+        Some(piece)
     }
 
     /// Sends a request and reads its whole answer.

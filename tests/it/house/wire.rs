@@ -20,6 +20,7 @@ const ALLOWED_FIELDS: &[&str] = &[
     "content-type",
     "date",
     "etag",
+    "grpc-status",
     "last-modified",
     "ratelimit",
     "ratelimit-policy",

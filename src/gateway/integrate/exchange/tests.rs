@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use super::super::origin::{Origin, Reply};
 use super::super::pool::Pools;
 use super::*;
-use crate::config::{Balance, Ejection, HttpIntegration, Located, Span, Target, UpstreamTls};
+use crate::config::{Balance, Ejection, HttpIntegration, Located, ProtocolVersion, Span, Target, UpstreamTls};
 
 const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 const TIMEOUT: Duration = Duration::from_millis(400);
@@ -35,6 +35,7 @@ impl Bench {
             health: None,
             ejection: Ejection { failures: 1, rest: Duration::from_secs(10) },
             tls,
+            protocol_version: ProtocolVersion::Http1,
             preserve_host: false,
             request_parameters: Vec::new(),
         };

@@ -6,7 +6,8 @@ use indexmap::IndexMap;
 use super::*;
 use crate::base::Scheme;
 use crate::config::{
-    Ejection, HttpIntegration, Located, ParameterMapping, ParameterSource, ParameterTarget, Span, UpstreamTls,
+    Ejection, HttpIntegration, Located, ParameterMapping, ParameterSource, ParameterTarget, ProtocolVersion, Span,
+    UpstreamTls,
 };
 use crate::telemetry::Trace;
 
@@ -24,6 +25,7 @@ fn integration(uri: &str, is_proxy: bool) -> HttpIntegration {
         health: None,
         ejection: Ejection { failures: 5, rest: Duration::from_secs(10) },
         tls: UpstreamTls::default(),
+        protocol_version: ProtocolVersion::Http1,
         preserve_host: false,
         request_parameters: Vec::new(),
     }
