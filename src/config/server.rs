@@ -1,9 +1,8 @@
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::read::Value;
-use super::{Limits, Located, Span};
+use super::{Limits, ListenTls, Located, Span};
 
 /// `[server]`: the data plane's sockets.
 #[derive(Debug)]
@@ -24,13 +23,6 @@ pub struct Listen {
     pub tls: Option<ListenTls>,
     /// HTTP/2: by ALPN with TLS, by prior knowledge without. True with TLS, false without, unless written.
     pub h2: bool,
-}
-
-/// Paths of PEM files, resolved against the file that names them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListenTls {
-    pub cert: Located<PathBuf>,
-    pub key: Located<PathBuf>,
 }
 
 impl Default for Server {
@@ -76,15 +68,6 @@ impl Listen {
         let tls = table.optional("tls", ListenTls::read);
         let h2 = table.or("h2", table.get("tls").is_some(), Value::bool);
         Some(Listen { address: address?, tls, h2 })
-    }
-}
-
-impl ListenTls {
-    fn read(value: Value<'_>) -> Option<ListenTls> {
-        let table = value.table("a listener's tls", &["cert", "key"])?;
-        let cert = table.required("cert", |value| value.located(Value::path));
-        let key = table.required("key", |value| value.located(Value::path));
-        Some(ListenTls { cert: cert?, key: key? })
     }
 }
 

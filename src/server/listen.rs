@@ -1,11 +1,10 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::StartError;
-use super::tls::server_config;
+use super::tls::Keeper;
 use crate::config;
 
 /// How many connections may wait to be accepted.
@@ -15,7 +14,7 @@ const BACKLOG: i32 = 4096;
 pub(super) struct Listener {
     pub(super) socket: TcpListener,
     pub(super) address: SocketAddr,
-    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) tls: Option<Arc<Keeper>>,
     pub(super) is_h2: bool,
 }
 
@@ -23,7 +22,7 @@ impl Listener {
     pub(super) fn bind(listen: &config::Listen) -> Result<Listener, StartError> {
         let socket = bind(&listen.address)?;
         let address = socket.local_addr().map_err(|error| cannot_listen(&listen.address, &error))?;
-        let tls = listen.tls.as_ref().map(|tls| server_config(tls, listen.h2)).transpose()?;
+        let tls = listen.tls.as_ref().map(|tls| Keeper::open(listen, tls)).transpose()?.map(Arc::new);
         Ok(Listener { socket, address, tls, is_h2: listen.h2 })
     }
 

@@ -55,7 +55,8 @@ pub fn run(file: &Path) -> Result<(), RunError> {
     let workers = (0..threads)
         .map(|number| Worker::start(number, Arc::clone(&live), &listeners, stopping.clone()))
         .collect::<Result<Vec<_>, _>>()?;
-    background::start(Arc::clone(&live), Arc::clone(&reloader))?;
+    let keepers = listeners.iter().filter_map(|listener| listener.tls.clone()).collect();
+    background::start(Arc::clone(&live), Arc::clone(&reloader), keepers)?;
     let control = Arc::new(Control::new(Arc::clone(&live), Arc::clone(&reloader)));
     let mut signals = Signals::watch()?;
     start_admin(admin_socket, control)?;

@@ -25,6 +25,8 @@ pub struct Metrics {
     cache_bytes: Family<IntGauge>,
     back_end_healthy: Family<IntGauge>,
     store_healthy: IntGauge,
+    certificate_expiry: Family<IntGauge>,
+    certificates_current: Family<IntGauge>,
     reloads: Reloads,
 }
 
@@ -82,6 +84,18 @@ impl Metrics {
                 &["target"],
             ),
             store_healthy: register_store(&registry),
+            certificate_expiry: family(
+                &registry,
+                "tollgate_certificate_expiry_timestamp_seconds",
+                "When a listener's certificate expires.",
+                &["listener", "certificate"],
+            ),
+            certificates_current: family(
+                &registry,
+                "tollgate_certificate_last_load_success",
+                "Whether a listener's certificates are what their files say (1), or older ones (0).",
+                &["listener"],
+            ),
             reloads: Reloads::register(&registry, now),
             registry,
         }
@@ -123,6 +137,16 @@ impl Metrics {
     /// Whether the quota counters can be written. They can until this says otherwise.
     pub fn set_store_healthy(&self, is_healthy: bool) {
         self.store_healthy.set(is_healthy.into());
+    }
+
+    /// When each certificate expires, as (listener, file, seconds since 1970): all of them, when one has changed.
+    pub fn set_certificate_expiries<'a>(&self, certificates: impl IntoIterator<Item = (&'a str, &'a str, i64)>) {
+        self.certificate_expiry.replace(certificates.into_iter().map(|(listener, file, at)| ([listener, file], at)));
+    }
+
+    /// Whether each listener serves what its certificates' files say: all of them, when one has changed.
+    pub fn set_certificates_current<'a>(&self, listeners: impl IntoIterator<Item = (&'a str, bool)>) {
+        self.certificates_current.replace(listeners.into_iter().map(|(listener, is)| ([listener], is.into())));
     }
 
     /// How many API keys get a label of their own from now on. Keys that have one keep it.
