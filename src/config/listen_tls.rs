@@ -90,3 +90,42 @@ impl ClientAuth {
         if self.is_required { "required" } else { "optional" }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Faults, parse};
+
+    fn read(words: &str) -> Result<Config, Faults> {
+        parse(&format!("[server]\nlisten = [{{ address = \"0.0.0.0:443\", tls = {{ {words} }} }}]\n"))
+    }
+
+    fn check(words: &str, expected: Option<&str>) {
+        let refused = read(words).err();
+        let found = refused.as_ref().and_then(|faults| faults.iter().next()).map(|fault| fault.message.as_str());
+        assert_eq!(found, expected, "{words}");
+    }
+
+    #[test]
+    fn what_could_not_be_kept_is_refused() {
+        let pair = "cert = \"a.pem\", key = \"a.key\"";
+        check(pair, None);
+        check(&format!("{pair}, client_ca = \"ca.pem\", client_auth = \"optional\", min_version = \"1.3\""), None);
+        check("cert = \"a.pem\"", Some("a listener's tls needs the key `key`"));
+        check(&format!("{pair}, certificates = [{{ key = \"b.key\" }}]"), Some("a certificate needs the key `cert`"));
+        check(&format!("{pair}, min_version = \"1.1\""), Some("`min_version` is \"1.1\", which is not known"));
+        let lonely = "`client_auth` is written without `client_ca`, so no certificate could be verified";
+        check(&format!("{pair}, client_auth = \"required\""), Some(lonely));
+    }
+
+    #[test]
+    fn the_first_certificate_is_the_listener_s_own_and_clients_must_show_theirs() {
+        let pairs = "cert = \"a.pem\", key = \"a.key\", certificates = [{ cert = \"b.pem\", key = \"b.key\" }]";
+        let config = read(&format!("{pairs}, client_ca = \"ca.pem\"")).unwrap();
+        let tls = config.server.listen[0].tls.as_ref().unwrap();
+        let files: Vec<_> = tls.certificates.iter().map(|it| it.cert.display().to_string()).collect();
+        assert_eq!(files, ["a.pem", "b.pem"]);
+        assert!(tls.client_auth.as_ref().unwrap().is_required);
+        assert_eq!(tls.min_version, TlsVersion::Tls12);
+    }
+}

@@ -234,28 +234,35 @@ fn a_back_end_is_shown_who_asks() {
     let (own, edge) = (authority.sign(&["back-end.test"]), authority.sign(&["edge"]));
     let secure = listening(r#"cert = "own.pem", key = "own.key", client_ca = "ca.pem""#);
     let back_end = Gateway::start_in(Arc::new(folder(&secure, &authority, &[("own", &own)])), &[]);
-    let integration = |tls: &str| {
+    let integration = |words: &str| {
         let address = back_end.http();
         format!(
-            r#"{{ type = "HTTP_PROXY", uri = "https://back-end.test/shop/prod/hello", targets = ["{address}"], tls = {{ ca = "ca.pem"{tls} }} }}"#
+            r#"{{ type = "HTTP_PROXY", uri = "https://back-end.test/shop/prod/hello", targets = ["{address}"], {words} }}"#
         )
     };
-    let (known, unknown) = (integration(r#", cert = "edge.pem", key = "edge.key""#), integration(""));
+    let shown = r#"tls = { ca = "ca.pem", cert = "edge.pem", key = "edge.key" }"#;
+    let known = integration(shown);
+    let known_by_streams = integration(&format!(r#"protocol_version = "HTTP2", {shown}"#));
+    let unknown = integration(r#"tls = { ca = "ca.pem" }"#);
     let config = format!(
         r#"
         [apis.front]
         routes = [
             {{ method = "GET", path = "/known", integration = {known} }},
+            {{ method = "GET", path = "/streams", integration = {known_by_streams} }},
             {{ method = "GET", path = "/unknown", integration = {unknown} }},
         ]
         [apis.front.stages.prod]
         "#
     );
     let gateway = Gateway::start_in(Arc::new(folder(&config, &authority, &[("edge", &edge)])), &[]);
-    assert_eq!(gateway.get("/front/prod/known").expect(200).text(), "hello");
+    for path in ["/known", "/streams"] {
+        assert_eq!(gateway.get(&format!("/front/prod{path}")).expect(200).text(), "hello", "{path}");
+    }
     // Whoever shows nothing is not let in on a connection of somebody who did.
     gateway.get("/front/prod/unknown").expect(502);
-    eventually("the back end's log has the gateway's subject", || {
-        back_end.access_log().iter().any(|line| line.contains(r#""client_subject":"O=Example, CN=edge""#))
+    eventually("the back end's log has the gateway's subject twice", || {
+        let log = back_end.access_log();
+        log.iter().filter(|line| line.contains(r#""client_subject":"O=Example, CN=edge""#)).count() == 2
     });
 }
