@@ -49,7 +49,7 @@ impl Keeper {
     pub(in crate::server) fn open(listen: &Listen, tls: &ListenTls) -> Result<Keeper, StartError> {
         let read = stamps(tls);
         let terms = Terms::read(tls, listen.h2, None).map_err(|why| {
-            let help = "both are PEM files that this user may read: the chain, the server's own certificate first, and its key";
+            let help = "PEM files that this user may read: a chain, the server's own certificate first, and its key";
             StartError::new(format!("cannot serve TLS on {}: {why}\n  help: {help}", &*listen.address))
         })?;
         let current = ArcSwap::new(Arc::clone(&terms.server));
@@ -103,8 +103,8 @@ pub(in crate::server) async fn keep(keepers: Vec<Arc<Keeper>>, live: &Live) {
     let mut looks = tokio::time::interval(LOOK_INTERVAL);
     loop {
         looks.tick().await;
-        // Each of them looks.
-        if keepers.iter().filter(|keeper| keeper.look()).count() > 0 {
+        let has_tried: Vec<bool> = keepers.iter().map(|keeper| keeper.look()).collect();
+        if has_tried.contains(&true) {
             tell(&keepers, live);
         }
     }
