@@ -126,7 +126,8 @@ def gateway(binary, text, folder):
     mount(folder, text, 1)
     variables = os.environ | {"TOLLGATE_ADMIN_TOKEN": TOKEN}
     command = [binary, "run", str(folder / "tollgate.toml")]
-    with subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as child:
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=variables, **pipes) as child:
         try:
             ready = next(line for line in child.stderr if "tollgate: ready" in line)
             yield re.search(r"serving on (http\S+), admin on (http\S+)", ready).groups()

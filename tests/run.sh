@@ -10,6 +10,9 @@ source .ci/need.sh
 export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-never}"
 need_build_tools
 need curl curl
+# For disks that fail and clocks that jump.
+need mkfs.ext4 e2fsprogs
+need faketime faketime
 
 passed=0 failed=0 broken=()
 log=$(mktemp)

@@ -21,7 +21,7 @@ impl Config {
         json!({
             "server": describe_server(&self.server),
             "admin": { "listen": *self.admin.listen, "token": self.admin.token.as_ref().map(|_| "set") },
-            "state": { "dir": self.state.dir.display().to_string() },
+            "state": { "dir": self.state.dir.display().to_string(), "unsaved_max": self.state.unsaved_max },
             "telemetry": describe_telemetry(&self.telemetry),
             "apis": named(&self.apis, |api| describe.api(api)),
             "usage_plans": named(&self.usage_plans, describe_usage_plan),

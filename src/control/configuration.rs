@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Body, Control, Problem, Shared};
 use crate::config;
-use crate::delivery::{self, ReloadReport};
+use crate::delivery::{self, Promotion, ReloadReport};
 use crate::gateway::snapshot::Question;
 
 /// `GET /v1/routes`
@@ -55,14 +55,24 @@ pub(super) async fn promote(State(control): Shared, Body(asked): Body<Promote>) 
     let (api, stage) = asked.stage.split_once('/').ok_or_else(|| {
         Problem::bad_request(format!("{:?} names no stage; write API/STAGE, as orders/prod", asked.stage))
     })?;
-    let config = config::load(control.reloader.main_file())
-        .map_err(|faults| Problem::new(StatusCode::CONFLICT, faults.render(false)))?;
-    let promotion = delivery::promote(&config, api, stage)
-        .map_err(|error| Problem::new(StatusCode::CONFLICT, error.to_string()))?;
+    let promotion = promote_now(&control, api, stage).await?;
     tracing::info!(stage = asked.stage, file = %promotion.path.display(), "canary promoted");
     let mut report = describe(&reload_now(control).await?);
     report["file"] = json!(promotion.path);
     Ok(Json(report))
+}
+
+/// Writes on a thread of its own: a disk that hangs must not hold probes.
+async fn promote_now(control: &Control, api: &str, stage: &str) -> Result<Promotion, Problem> {
+    let (file, api, stage) = (control.reloader.main_file().to_owned(), api.to_owned(), stage.to_owned());
+    let done = tokio::task::spawn_blocking(move || {
+        let config = config::load(&file).map_err(|faults| faults.render(false))?;
+        delivery::promote(&config, &api, &stage).map_err(|error| error.to_string())
+    });
+    match done.await {
+        Ok(promotion) => promotion.map_err(|why| Problem::new(StatusCode::CONFLICT, why)),
+        Err(_) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the promotion failed; the log says how")),
+    }
 }
 
 /// Compiles on a thread of its own: scrapes and probes are answered meanwhile.

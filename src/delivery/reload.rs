@@ -33,6 +33,7 @@ pub(super) struct StartedWith {
     drain: Duration,
     admin_listen: String,
     state_dir: PathBuf,
+    unsaved_max: u64,
 }
 
 /// How the last reload went, and which files to watch.
@@ -160,6 +161,7 @@ impl StartedWith {
             drain: *drain,
             admin_listen: config.admin.listen.value.clone(),
             state_dir: config.state.dir.value.clone(),
+            unsaved_max: config.state.unsaved_max,
         }
     }
 
@@ -170,6 +172,7 @@ impl StartedWith {
             ("server.drain", self.drain == other.drain),
             ("admin.listen", self.admin_listen == other.admin_listen),
             ("state.dir", self.state_dir == other.state_dir),
+            ("state.unsaved_max", self.unsaved_max == other.unsaved_max),
         ];
         fields.into_iter().filter(|(_, is_same)| !is_same).map(|(name, _)| name).collect()
     }

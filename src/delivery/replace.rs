@@ -14,33 +14,32 @@ pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
     if permissions.readonly() {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
-    let temporary = temporary_path(&path);
-    let written = write(&temporary, text, permissions).and_then(|()| fs::rename(&temporary, &path));
+    let folder = File::open(path.parent().unwrap_or(Path::new("/")))?;
+    // Two who replace at once must not write into each other's draft. A file system without locks has one who writes.
+    let _ = folder.lock();
+    let draft = draft_path(&path);
+    let written = write(&draft, text, permissions).and_then(|()| fs::rename(&draft, &path));
     if written.is_err() {
-        let _ = fs::remove_file(&temporary);
+        let _ = fs::remove_file(&draft);
     }
     written?;
-    sync_folder(&path)
+    // A rename lasts when its folder is flushed.
+    folder.sync_all()
 }
 
-/// In the same folder, so that a rename is atomic; with a leading dot, so that `include` does not match it.
-fn temporary_path(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.tmp", std::process::id()))
+/// In the same folder, so that a rename is atomic; with a leading dot, so that `include` does not match it; always the
+/// same, so that what a killed process left behind is found and replaced.
+fn draft_path(path: &Path) -> PathBuf {
+    path.with_file_name(format!(".{}.tmp", path.file_name().unwrap_or_default().to_string_lossy()))
 }
 
-fn write(path: &Path, text: &str, permissions: Permissions) -> io::Result<()> {
+fn write(draft: &Path, text: &str, permissions: Permissions) -> io::Result<()> {
     // What an interrupted run left behind goes; a link that someone put there is not followed.
-    let _ = fs::remove_file(path);
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    let _ = fs::remove_file(draft);
+    let mut file = OpenOptions::new().write(true).create_new(true).open(draft)?;
     file.set_permissions(permissions)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
-}
-
-/// A rename lasts when its folder is flushed.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Whether an error says that this place may not be written at all.

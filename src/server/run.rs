@@ -71,7 +71,8 @@ pub fn run(file: &Path) -> Result<(), RunError> {
 
 fn start_live(config: Config) -> Result<Live, RunError> {
     let clock = Clock::system();
-    let store = Store::open(&config.state.dir).map_err(|error| StartError::new(error.to_string()))?;
+    let store = Store::open(&config.state.dir, config.state.unsaved_max);
+    let store = store.map_err(|error| StartError::new(error.to_string()))?;
     let telemetry = Telemetry::open(&config.telemetry, clock.now()).map_err(StartError::new)?;
     let pools = Arc::new(Pools::default());
     let compiled = Snapshot::compile(config, &store, &pools, None)?;

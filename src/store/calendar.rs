@@ -18,6 +18,11 @@ pub(super) fn number(period: Period, unix_ms: u64) -> u32 {
     u32::try_from(index + 1).unwrap_or(u32::MAX)
 }
 
+/// When the period with this number begins.
+pub(super) fn start_unix_ms(period: Period, number: u32) -> u64 {
+    end_unix_ms(period, number.saturating_sub(1))
+}
+
 /// When the period with this number ends and the next one begins.
 pub fn end_unix_ms(period: Period, number: u32) -> u64 {
     let next = u64::from(number);

@@ -4,11 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::base::{Clock, Now};
 use crate::config::Period;
 
-use super::desk::{Ask, Message};
+use super::desk::{Ask, Beyond, Message};
 use super::file::Row;
 use super::ledger::Scope;
 use super::tally::{Seen, Tally, TallyCell};
 use super::{StoreError, calendar};
+
+mod turn;
 
 /// What a counter counts up to. Given with every call, so that a changed limit holds at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +20,9 @@ pub struct Quota {
     /// Counts as used in the first period in which the key is used.
     pub offset: u64,
 }
+
+/// A clock that goes back by less is taken for one that is being adjusted.
+const SET_BACK_MIN_MS: u64 = 60_000;
 
 impl Quota {
     /// About 10^12.
@@ -53,6 +58,14 @@ pub struct Taken {
     pub at: Now,
 }
 
+/// Why a request was not counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    Exhausted(Exhausted),
+    /// The disk fails, and what a crash may hand back is counted already.
+    Unsaved,
+}
+
 /// The quota of the period is spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exhausted {
@@ -82,7 +95,7 @@ pub struct Usage {
 /// The outcome of one look at a counter.
 enum Look {
     Taken(Taken),
-    Exhausted(Exhausted),
+    Denied(Denied),
     /// The limit is not reached, the durable mark is.
     Unreserved,
 }
@@ -110,16 +123,16 @@ impl Counter {
     }
 
     /// Decides and counts in one step. Completes at once, unless the key is faster than the disk.
-    pub async fn take(self: &Arc<Self>, quota: &Quota, clock: &Clock, now: Now) -> Result<Taken, Exhausted> {
+    pub async fn take(self: &Arc<Self>, quota: &Quota, clock: &Clock, now: Now) -> Result<Taken, Denied> {
         match self.look(quota, now) {
             Look::Taken(taken) => Ok(taken),
-            Look::Exhausted(exhausted) => Err(exhausted),
+            Look::Denied(denied) => Err(denied),
             Look::Unreserved => self.take_when_reserved(quota, clock).await,
         }
     }
 
     /// Waits for the writer; when it takes too long the store counts as failing, and counting needs no mark.
-    async fn take_when_reserved(self: &Arc<Self>, quota: &Quota, clock: &Clock) -> Result<Taken, Exhausted> {
+    async fn take_when_reserved(self: &Arc<Self>, quota: &Quota, clock: &Clock) -> Result<Taken, Denied> {
         let desk = &self.scope.desk;
         let deadline = tokio::time::Instant::now() + desk.patience.reservation;
         loop {
@@ -128,7 +141,7 @@ impl Counter {
             let now = clock.now();
             match self.look(quota, now) {
                 Look::Taken(taken) => return Ok(taken),
-                Look::Exhausted(exhausted) => return Err(exhausted),
+                Look::Denied(denied) => return Err(denied),
                 Look::Unreserved if tokio::time::timeout_at(deadline, answered).await.is_err() => {
                     desk.stalled();
                     // If the writer has just answered after all, it must hear of this to end it.
@@ -146,12 +159,21 @@ impl Counter {
             let Tally { number, count } = standing;
             let total = self.total(quota, number);
             if count >= total {
-                return Look::Exhausted(self.exhausted(number, total, now));
+                return Look::Denied(Denied::Exhausted(self.exhausted(number, total, now)));
             }
             let mark = self.reserved.load().count_in(number);
-            if count >= mark && !self.scope.desk.is_failing() {
-                self.ask(quota, now);
-                return Look::Unreserved;
+            if let Some(beyond) = count.checked_sub(mark) {
+                match self.scope.desk.beyond_mark(beyond) {
+                    Beyond::IsCounted => {}
+                    Beyond::Waits => {
+                        self.ask(quota, now);
+                        return Look::Unreserved;
+                    }
+                    Beyond::IsDenied => {
+                        self.ask(quota, now);
+                        return Look::Denied(Denied::Unsaved);
+                    }
+                }
             }
             match self.used.replace(seen, Tally::new(number, count + 1)) {
                 Ok(()) => {
@@ -165,13 +187,22 @@ impl Counter {
         }
     }
 
-    /// What is used in the period of `now`, or in the latest one that was ever counted in: it is never left backwards.
+    /// What is used in the period of `now`, or in the latest one that was counted in, unless the clock was set back.
     fn standing(&self, seen: Seen, quota: &Quota, now: Now) -> Tally {
         let used = seen.tally();
-        let reserved = self.reserved.load();
-        let number = calendar::number(self.scope.period, now.unix_ms).max(used.number).max(reserved.number);
+        let latest = used.number.max(self.reserved.load().number);
+        let shown = calendar::number(self.scope.period, now.unix_ms);
+        let number = if shown < latest && self.is_set_back(used, latest, now) { shown } else { shown.max(latest) };
         let is_first_period = used.number == 0;
         Tally::new(number, if is_first_period { quota.offset } else { used.count_in(number) })
+    }
+
+    /// Whether the clock was ahead when the latest period began. A little is no reason to leave that: a request may have
+    /// read the clock before another did. Without a disk only the writer's own last step is followed, see `turn`.
+    fn is_set_back(&self, used: Tally, latest: u32, now: Now) -> bool {
+        let is_far = now.unix_ms + SET_BACK_MIN_MS < calendar::start_unix_ms(self.scope.period, latest);
+        let was_turned = used.number == calendar::number(self.scope.period, now.unix_ms);
+        is_far && (was_turned || !self.scope.desk.is_failing())
     }
 
     /// What may be used in this period.
@@ -188,8 +219,7 @@ impl Counter {
     /// Asks the writer for the next block, once.
     fn ask(self: &Arc<Self>, quota: &Quota, now: Now) {
         if self.begin_asking() {
-            let ask = Ask { counter: Arc::clone(self), quota: *quota, now };
-            self.scope.desk.send(Message::Reserve(ask));
+            self.scope.desk.send(Message::Reserve(Ask::new(self, quota, now)));
         }
     }
 
@@ -215,8 +245,7 @@ impl Counter {
     /// Grants `n` more requests in the current period. Durable when it returns `Ok`.
     pub async fn extend(self: &Arc<Self>, n: u64, quota: &Quota, now: Now) -> Result<(), StoreError> {
         let (reply, answer) = tokio::sync::oneshot::channel();
-        let ask = Ask { counter: Arc::clone(self), quota: *quota, now };
-        self.scope.desk.send(Message::Extend { ask, n, reply });
+        self.scope.desk.send(Message::Extend { ask: Ask::new(self, quota, now), n, reply });
         answer.await.unwrap_or_else(|_| Err(self.scope.desk.closed()))
     }
 
@@ -243,7 +272,7 @@ impl Counter {
     pub(super) fn next_reservation(&self, quota: &Quota, now: Now) -> Option<Row> {
         let Tally { number, count } = self.standing(self.used.seen(), quota, now);
         let mark = self.reserved.load().count_in(number);
-        let wanted = (count + quota.block() + quota.block() / 2).min(self.total(quota, number));
+        let wanted = (count + quota.block() + quota.block() / 2).min(self.total(quota, number).max(count));
         let row = Row { number, mark: wanted, extension: self.extension.load().count_in(number) };
         (wanted > mark).then_some(row)
     }
@@ -264,6 +293,12 @@ impl Counter {
     /// The next block may be asked for. Not a plain store: who asked meanwhile in vain is heard of after this.
     pub(super) fn answer(&self) {
         self.is_asking.swap(false, Ordering::AcqRel);
+    }
+
+    /// Requests that are counted and would be unknown after a crash.
+    pub(super) fn unsaved(&self) -> u64 {
+        let used = self.used.load();
+        used.count.saturating_sub(self.reserved.load().count_in(used.number))
     }
 
     /// Whether requests were counted beyond the mark, as they are while the disk fails. Asked when it works again:

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, oneshot};
@@ -22,7 +22,7 @@ pub(super) struct Patience {
 
 impl Default for Patience {
     fn default() -> Patience {
-        Patience { reservation: Duration::from_secs(5), retry: Duration::from_secs(1) }
+        Patience { reservation: Duration::from_secs(1), retry: Duration::from_secs(1) }
     }
 }
 
@@ -46,7 +46,19 @@ pub(super) struct Desk {
     health: Mutex<Health>,
     /// What the store's errors are named by.
     path: PathBuf,
+    /// Requests of a key that may be counted without a mark while the disk fails.
+    unsaved_max: u64,
     pub patience: Patience,
+}
+
+/// What becomes of a request that finds all that is reserved used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beyond {
+    /// Until the writer has reserved more.
+    Waits,
+    /// In memory only.
+    IsCounted,
+    IsDenied,
 }
 
 /// What the writer is asked to do.
@@ -75,12 +87,29 @@ pub(super) struct Ask {
     pub counter: Arc<Counter>,
     pub quota: Quota,
     pub now: Now,
+    pub asked_at: Instant,
+}
+
+/// The time of an older request is no evidence that the clock was set back. Less than a clock is set back by at least.
+const EVIDENCE_AGE_MAX: Duration = Duration::from_secs(30);
+
+impl Ask {
+    pub fn new(counter: &Arc<Counter>, quota: &Quota, now: Now) -> Ask {
+        Ask { counter: Arc::clone(counter), quota: *quota, now, asked_at: Instant::now() }
+    }
+
+    /// The time to answer it for, after it has waited for the disk.
+    pub fn refresh(&mut self) {
+        if self.asked_at.elapsed() > EVIDENCE_AGE_MAX {
+            self.now = self.counter.no_earlier(self.now);
+        }
+    }
 }
 
 impl Desk {
-    pub fn new(writer: mpsc::Sender<Message>, path: PathBuf, patience: Patience) -> Desk {
+    pub fn new(writer: mpsc::Sender<Message>, path: PathBuf, unsaved_max: u64, patience: Patience) -> Desk {
         let (answers, is_failing, health) = (Notify::new(), AtomicBool::new(false), Mutex::default());
-        Desk { writer, answers, is_failing, health, path, patience }
+        Desk { writer, answers, is_failing, health, path, unsaved_max, patience }
     }
 
     /// Hands a message to the writer. After the store was closed there is none, and counting goes on in memory.
@@ -102,6 +131,15 @@ impl Desk {
 
     pub fn is_failing(&self) -> bool {
         self.is_failing.load(Ordering::Acquire)
+    }
+
+    /// What becomes of a request when `count` of its key are counted beyond the mark.
+    pub fn beyond_mark(&self, count: u64) -> Beyond {
+        match self.is_failing() {
+            false => Beyond::Waits,
+            true if count < self.unsaved_max => Beyond::IsCounted,
+            true => Beyond::IsDenied,
+        }
     }
 
     pub fn health(&self) -> Health {

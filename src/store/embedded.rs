@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::config::Period;
 
+use super::Counter;
 use super::desk::{Desk, Health, Message, Patience};
 use super::error::{Problem, StoreError};
 use super::file::{self, OpenDatabase, QuotaFile};
@@ -28,20 +29,26 @@ type Ledgers = HashMap<Arc<str>, Vec<Arc<Ledger>>, ahash::RandomState>;
 const CLOSE_WAIT: Duration = Duration::from_secs(10);
 
 impl Store {
-    /// Opens `quota.redb` in `dir`, which is made if it is missing. Blocks until every counter is read.
-    pub fn open(dir: &Path) -> Result<Store, StoreError> {
-        Store::start(file::path_in(dir)?, Box::new(file::open_file), Patience::default())
+    /// Opens `quota.redb` in `dir`, which is made if it is missing. Blocks until every counter is read. While the disk
+    /// fails, a key may use `unsaved_max` requests that a crash would hand back.
+    pub fn open(dir: &Path, unsaved_max: u64) -> Result<Store, StoreError> {
+        Store::start(file::path_in(dir)?, Box::new(file::open_file), unsaved_max, Patience::default())
     }
 
     /// A store without a file, for commands that compile a configuration beside a running gateway.
     pub fn in_memory() -> Result<Store, StoreError> {
-        Store::start(PathBuf::from("(memory)"), Box::new(file::open_in_memory), Patience::default())
+        Store::start(PathBuf::from("(memory)"), Box::new(file::open_in_memory), u64::MAX, Patience::default())
     }
 
-    pub(super) fn start(path: PathBuf, open: OpenDatabase, patience: Patience) -> Result<Store, StoreError> {
+    pub(super) fn start(
+        path: PathBuf,
+        open: OpenDatabase,
+        unsaved_max: u64,
+        patience: Patience,
+    ) -> Result<Store, StoreError> {
         let mut file = QuotaFile::open(path.clone(), open)?;
         let (sender, messages) = mpsc::channel();
-        let desk = Arc::new(Desk::new(sender, path.clone(), patience));
+        let desk = Arc::new(Desk::new(sender, path.clone(), unsaved_max, patience));
         let mut ledgers = Ledgers::default();
         file.read(|of, row| ledger_in(&mut ledgers, of.plan, of.period, &desk).restore(of.key, row))?;
         let writer = Writer { file, messages, desk: Arc::clone(&desk), asks: Vec::new(), retry_at: None };
@@ -60,15 +67,28 @@ impl Store {
         self.desk.health()
     }
 
+    /// Requests that are counted in memory only and that a crash would hand back: 0 while counters are durable.
+    /// Otherwise it looks at every counter.
+    pub fn unsaved(&self) -> u64 {
+        match self.health() {
+            Health::Durable => 0,
+            Health::Failing { .. } => self.counters().iter().map(|counter| counter.unsaved()).sum(),
+        }
+    }
+
     /// Writes what is used instead of what is reserved, so that closing loses nothing. Blocks, 10 s at most.
     ///
     /// Counting may go on meanwhile and after it, and reserves anew.
     pub fn flush(&self) -> Result<(), StoreError> {
-        let counters = self.lock().values().flatten().flat_map(|ledger| ledger.all()).collect();
+        let counters = self.counters();
         let (reply, answer) = mpsc::channel();
         self.desk.send(Message::Flush { counters, reply });
         let stalled = || StoreError::new(&self.path, Problem::Stalled);
         answer.recv_timeout(CLOSE_WAIT).unwrap_or_else(|_| Err(stalled()))
+    }
+
+    fn counters(&self) -> Vec<Arc<Counter>> {
+        self.lock().values().flatten().flat_map(|ledger| ledger.all()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Ledgers> {

@@ -27,8 +27,23 @@ pub(super) struct RowKey<'a> {
     pub period: Period,
 }
 
+impl<'a> RowKey<'a> {
+    fn coded(self) -> (&'a str, &'a str, u8) {
+        (self.plan, self.key, code_of_period(self.period))
+    }
+}
+
+impl Row {
+    fn coded(self) -> (u32, u64, u64) {
+        (self.number, self.mark, self.extension)
+    }
+}
+
 /// `(plan, API key, kind of period)` → `(number, mark, extension)`
 const QUOTAS: TableDefinition<'static, (&str, &str, u8), (u32, u64, u64)> = TableDefinition::new("quotas");
+
+/// The row that a counter had in the period that it left for the present one: the clock may be set back to it.
+const LEFT: TableDefinition<'static, (&str, &str, u8), (u32, u64, u64)> = TableDefinition::new("left");
 
 /// Rows are read once and written in small batches, so a small cache will do.
 const CACHE_BYTES: usize = 16 << 20;
@@ -41,10 +56,19 @@ pub(super) struct QuotaFile {
     open: OpenDatabase,
     /// `None` after a failure: redb does nothing more with a file that failed once.
     database: Option<Database>,
+    missing: Missing,
 }
 
-/// Opens, or makes, the database at this path.
-pub(super) type OpenDatabase = Box<dyn Fn(&Path) -> Result<Database, redb::Error> + Send>;
+/// Opens the database at this path.
+pub(super) type OpenDatabase = Box<dyn Fn(&Path, Missing) -> Result<Database, redb::Error> + Send>;
+
+/// What becomes of a file that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    IsMade,
+    /// It was there before: its file system is gone, and with it what all keys have used.
+    IsAnError,
+}
 
 /// The file in `dir`, which is made if it is missing.
 pub(super) fn path_in(dir: &Path) -> Result<PathBuf, StoreError> {
@@ -52,9 +76,14 @@ pub(super) fn path_in(dir: &Path) -> Result<PathBuf, StoreError> {
     Ok(dir.join(FILE_NAME))
 }
 
-pub(super) fn open_file(path: &Path) -> Result<Database, redb::Error> {
+pub(super) fn open_file(path: &Path, missing: Missing) -> Result<Database, redb::Error> {
     // The check costs one pass over a file that is read whole anyway, and turns damage into an error.
-    let database = Builder::new().set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true).create(path)?;
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+    if missing == Missing::IsAnError {
+        return Ok(builder.open(path)?);
+    }
+    let database = builder.create(path)?;
     // A new file is only durable once its folder is.
     if let Some(dir) = path.parent() {
         fs::File::open(dir)?.sync_all()?;
@@ -62,13 +91,13 @@ pub(super) fn open_file(path: &Path) -> Result<Database, redb::Error> {
     Ok(database)
 }
 
-pub(super) fn open_in_memory(_: &Path) -> Result<Database, redb::Error> {
+pub(super) fn open_in_memory(_: &Path, _: Missing) -> Result<Database, redb::Error> {
     Ok(Builder::new().create_with_backend(redb::backends::InMemoryBackend::new())?)
 }
 
 impl QuotaFile {
     pub fn open(path: PathBuf, open: OpenDatabase) -> Result<QuotaFile, StoreError> {
-        let mut file = QuotaFile { path, open, database: None };
+        let mut file = QuotaFile { path, open, database: None, missing: Missing::IsMade };
         file.database()?;
         // Whatever forbids writing is found now and not with the first request.
         file.write(std::iter::empty())?;
@@ -95,31 +124,50 @@ impl QuotaFile {
         read(self.database()?).map_err(|error| StoreError::from_redb(&self.path, error))
     }
 
+    /// The row of the period before the last change of periods; that of no period when there was none.
+    pub fn left(&mut self, of: RowKey<'_>) -> Result<Row, StoreError> {
+        let read = |database: &Database| -> Result<Row, redb::Error> {
+            let table = database.begin_read()?.open_table(LEFT)?;
+            let row = table.get(of.coded())?.map(|row| row.value());
+            let (number, mark, extension) = row.unwrap_or_default();
+            Ok(Row { number, mark, extension })
+        };
+        let row = read(self.database()?);
+        row.map_err(|error| self.broken(error))
+    }
+
     /// Writes all rows or none. Durable when it returns `Ok`.
     pub fn write<'a>(&mut self, rows: impl Iterator<Item = (RowKey<'a>, Row)>) -> Result<(), StoreError> {
         let write = |database: &Database| -> Result<(), redb::Error> {
             let transaction = database.begin_write()?;
             {
-                let mut table = transaction.open_table(QUOTAS)?;
-                for (RowKey { plan, key, period }, row) in rows {
-                    table.insert((plan, key, code_of_period(period)), (row.number, row.mark, row.extension))?;
+                let (mut quotas, mut left) = (transaction.open_table(QUOTAS)?, transaction.open_table(LEFT)?);
+                for (of, row) in rows {
+                    let key = of.coded();
+                    let before = quotas.insert(key, row.coded())?.map(|before| before.value());
+                    if let Some(before) = before.filter(|before| before.0 != row.number) {
+                        left.insert(key, before)?;
+                    }
                 }
             }
             // `Durability::Immediate` is the default: this returns after the sync.
             Ok(transaction.commit()?)
         };
         let written = write(self.database()?);
-        written.map_err(|error| {
-            self.database = None;
-            StoreError::from_redb(&self.path, error)
-        })
+        written.map_err(|error| self.broken(error))
+    }
+
+    fn broken(&mut self, error: redb::Error) -> StoreError {
+        self.database = None;
+        StoreError::from_redb(&self.path, error)
     }
 
     fn database(&mut self) -> Result<&Database, StoreError> {
         let database = match self.database.take() {
             Some(database) => database,
-            None => (self.open)(&self.path).map_err(|error| self.open_error(error))?,
+            None => (self.open)(&self.path, self.missing).map_err(|error| self.open_error(error))?,
         };
+        self.missing = Missing::IsAnError;
         Ok(self.database.insert(database))
     }
 

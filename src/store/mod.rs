@@ -8,8 +8,9 @@
 //! limit, 1 at least and 1,000 at most. [`Store::flush`] writes the exact numbers.
 //!
 //! Promises: one `(plan, key, period)` has one counter per process, whatever is reloaded. When the disk fails, or
-//! does not answer for 5 s, counting goes on exactly in memory, [`Store::health`] says since when and
-//! why, and the writer tries again every second. When the clock goes back, the later period goes on counting.
+//! does not answer for a second, counting goes on exactly in memory, up to a bound for each key; [`Store::health`]
+//! says since when and why, and the writer tries again every second. A clock that is set back hands nothing out again:
+//! the writer carries over what was counted (`Counter::turn`).
 //! Deliberately absent: rows are never deleted, so that a key has only one first period (a `Quota`'s offset).
 //!
 //! Cost: counting is four atomic loads and one exchange, no lock, no allocation. A request awaits the writer only when
@@ -31,7 +32,7 @@ mod writer;
 mod tests;
 
 pub use calendar::{end_unix_ms, length_s};
-pub use counter::{Counter, Exhausted, Quota, Taken, Usage};
+pub use counter::{Counter, Denied, Exhausted, Quota, Taken, Usage};
 pub use desk::Health;
 pub use embedded::Store;
 pub use error::{Problem, StoreError};

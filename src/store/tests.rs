@@ -55,12 +55,23 @@ fn crash(dir: &Path) -> tempfile::TempDir {
     copy
 }
 
+fn open(dir: &Path) -> Result<Store, StoreError> {
+    Store::open(dir, u64::MAX)
+}
+
 /// A disk that can be made full, or to hang.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Disk {
     is_full: Arc<AtomicBool>,
     /// Held by the test to make the disk hang.
     hangs: Arc<Mutex<()>>,
+    unsaved_max: u64,
+}
+
+impl Default for Disk {
+    fn default() -> Disk {
+        Disk { is_full: Arc::default(), hangs: Arc::default(), unsaved_max: u64::MAX }
+    }
 }
 
 #[derive(Debug)]
@@ -69,13 +80,13 @@ struct OnDisk(FileBackend, Disk);
 impl Disk {
     fn store(&self, dir: &Path) -> Result<Store, StoreError> {
         let disk = self.clone();
-        let open = move |path: &Path| {
+        let open = move |path: &Path, _| {
             let options = std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
             let backend = OnDisk(FileBackend::new(options)?, disk.clone());
             Ok(Builder::new().create_with_backend(backend)?)
         };
         let patience = Patience { reservation: Duration::from_millis(20), retry: Duration::from_millis(2) };
-        Store::start(file::path_in(dir)?, Box::new(open), patience)
+        Store::start(file::path_in(dir)?, Box::new(open), self.unsaved_max, patience)
     }
 
     fn set_full(&self, is_full: bool) {
@@ -137,7 +148,7 @@ fn eight_threads<F: Future<Output = u64>>(work: impl Fn() -> F + Sync) -> u64 {
 #[test]
 fn eight_threads_on_a_quota_of_1000_get_exactly_1000() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, clock) = (Store::open(dir.path()).unwrap(), Clock::manual(MONDAY));
+    let (store, clock) = (open(dir.path()).unwrap(), Clock::manual(MONDAY));
     let counter = alice(&store);
     assert_eq!(eight_threads(|| take(&counter, quota(1_000), &clock, 1_000)), 1_000);
     assert_eq!(counter.usage(&quota(1_000), clock.now()).remaining, 0);
@@ -182,11 +193,11 @@ async fn a_crash_hands_nothing_back_and_loses_two_blocks_at_most() {
     for (limit, first) in [(1, 1), (1, 0), (3, 2), (100, 57), (1_000, 1), (1_000, 999), (4_000, 1_234), (250_000, 3)] {
         let quota = quota(limit);
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).unwrap();
+        let store = open(dir.path()).unwrap();
         assert_eq!(take(&alice(&store), quota, &clock, first).await, first);
         writer_is_idle(&store, &clock).await;
         let dir = crash(dir.path());
-        let store = Store::open(dir.path()).unwrap();
+        let store = open(dir.path()).unwrap();
         let total = first + take(&alice(&store), quota, &clock, limit + 1).await;
         assert!(total <= limit, "{total} of {limit}");
         assert!(total + 2 * quota.block() >= limit, "{total} of {limit}");
@@ -199,7 +210,7 @@ async fn no_number_of_crashes_admits_more_than_the_limit() {
     let (quota, mut total) = (quota(2_000), 0);
     let mut dir = tempfile::tempdir().unwrap();
     for round in 0..40 {
-        let store = Store::open(dir.path()).unwrap();
+        let store = open(dir.path()).unwrap();
         total += take(&alice(&store), quota, &clock, round * 7).await;
         writer_is_idle(&store, &clock).await;
         dir = crash(dir.path());
@@ -213,12 +224,12 @@ async fn a_clean_shutdown_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mut used = 0;
     for n in [1, 12, 100, 0, 333] {
-        let store = Store::open(dir.path()).unwrap();
+        let store = open(dir.path()).unwrap();
         used += take(&alice(&store), quota(10_000), &clock, n).await;
         store.flush().unwrap();
         assert_eq!(alice(&store).usage(&quota(10_000), clock.now()).used, used);
     }
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path()).unwrap();
     let usage = alice(&store).usage(&quota(10_000), clock.now());
     assert_eq!((usage.used, usage.remaining), (446, 9_554));
 }
@@ -227,7 +238,7 @@ async fn a_clean_shutdown_loses_nothing() {
 fn flushing_while_requests_are_counted_hands_nothing_back() {
     let clock = Clock::manual(MONDAY);
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path()).unwrap();
     let counter = alice(&store);
     let total = eight_threads(|| async {
         let mut total = 0;
@@ -239,7 +250,7 @@ fn flushing_while_requests_are_counted_hands_nothing_back() {
     });
     assert_eq!(total, 2_400);
     drop(store);
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path()).unwrap();
     assert_eq!(alice(&store).usage(&quota(3_000), clock.now()).used, 2_400);
 }
 
@@ -251,8 +262,8 @@ async fn a_new_period_begins_unused_at_midnight_on_monday_and_on_the_first() {
         let counter = store.ledger("basic", period).counter(&Arc::from("alice"));
         assert_eq!(take(&counter, quota(3), &clock, 9).await, 3);
         clock.advance(days * DAY - Duration::from_millis(1_500));
-        let Exhausted { limit, window_s, reset_s } =
-            counter.take(&quota(3), &clock, clock.now()).await.expect_err("the last seconds of the period");
+        let denied = counter.take(&quota(3), &clock, clock.now()).await.expect_err("the last seconds of the period");
+        let Denied::Exhausted(Exhausted { limit, window_s, reset_s }) = denied else { panic!("{denied:?}") };
         assert_eq!((limit, window_s, reset_s), (3, window_days * 86_400, 2), "{period:?}");
         let usage = counter.usage(&quota(3), clock.now());
         assert_eq!(usage.resets_at_unix_ms, MONDAY + u64::from(days) * 86_400_000);
@@ -272,16 +283,99 @@ async fn a_clock_that_goes_back_hands_nothing_out_again() {
     assert_eq!(take(&counter, quota(5), &today, 9).await, 0);
 }
 
+/// Takes all that is left on the day that is so many days from Monday, and returns how much that was.
+async fn take_all_on(day: u64, store: &Store, quota: Quota) -> u64 {
+    let clock = Clock::manual(MONDAY + day * 86_400_000);
+    let taken = take(&alice(store), quota, &clock, u64::MAX).await;
+    store.flush().unwrap();
+    taken
+}
+
+#[tokio::test]
+async fn a_clock_that_was_days_ahead_neither_hands_back_nor_blocks_the_days_until_then() {
+    let quota = quota(10);
+    for is_restarted in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(dir.path()).unwrap();
+        let restarted = |store: Store| {
+            drop(store);
+            open(dir.path()).unwrap()
+        };
+        let today = Clock::manual(MONDAY);
+        assert_eq!(take(&alice(&store), quota, &today, 4).await, 4);
+        store.flush().unwrap();
+        let ahead = Clock::manual(MONDAY + 300 * 86_400_000);
+        assert_eq!(take(&alice(&store), quota, &ahead, 3).await, 3, "a day that begins is unused");
+        store.flush().unwrap();
+        store = if is_restarted { restarted(store) } else { store };
+        assert_eq!(take_all_on(0, &store, quota).await, 3, "4 were used today, and 3 while the clock was ahead");
+        store = if is_restarted { restarted(store) } else { store };
+        assert_eq!(take_all_on(300, &store, quota).await, 0, "ahead again, nothing is new");
+        assert_eq!(take_all_on(0, &store, quota).await, 0);
+        assert_eq!(take_all_on(1, &store, quota).await, 10, "tomorrow is a day as any");
+        assert_eq!(take_all_on(300, &store, quota).await, 10);
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_starts_in_1970_hands_out_nothing_that_is_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    assert_eq!(take(&alice(&store), quota(10), &Clock::manual(MONDAY), 7).await, 7);
+    drop(store);
+    let store = open(dir.path()).unwrap();
+    assert_eq!(take(&alice(&store), quota(10), &Clock::manual(0), 1).await, 1);
+    store.flush().unwrap();
+    assert_eq!(take_all_on(0, &store, quota(10)).await, 2);
+}
+
+#[tokio::test]
+async fn what_waited_for_the_disk_over_midnight_is_no_clock_that_was_set_back() {
+    let clock = Clock::manual(MONDAY - 3_600_000);
+    let (dir, disk) = (tempfile::tempdir().unwrap(), Disk::default());
+    let store = disk.store(dir.path()).unwrap();
+    assert_eq!(take(&alice(&store), quota(10), &clock, 4).await, 4);
+    disk.set_full(true);
+    assert_eq!(take(&alice(&store), quota(10), &clock, 3).await, 3);
+    clock.advance(Duration::from_secs(2 * 3600));
+    assert_eq!(take(&alice(&store), quota(10), &clock, 8).await, 8);
+    disk.set_full(false);
+    wait_until_durable(&store);
+    assert_eq!(take(&alice(&store), quota(10), &clock, 99).await, 2);
+}
+
+#[tokio::test]
+async fn no_more_than_the_bound_is_counted_without_a_disk() {
+    let clock = Clock::manual(MONDAY);
+    let (dir, disk) = (tempfile::tempdir().unwrap(), Disk { unsaved_max: 30, ..Disk::default() });
+    let store = disk.store(dir.path()).unwrap();
+    assert_eq!(take(&alice(&store), quota(100), &clock, 5).await, 5);
+    writer_is_idle(&store, &clock).await;
+    wait_until_durable(&store);
+    assert_eq!(store.unsaved(), 0);
+    disk.set_full(true);
+    let taken = take(&alice(&store), quota(100), &clock, 99).await;
+    assert!((30..=31).contains(&taken), "what was reserved, and the bound: {taken}");
+    assert_eq!(alice(&store).take(&quota(100), &clock, clock.now()).await.unwrap_err(), Denied::Unsaved);
+    assert_eq!(store.unsaved(), 30);
+    assert_eq!(take(&key(&store, "bob"), quota(20), &clock, 99).await, 20, "the bound is of a key");
+    disk.set_full(false);
+    wait_until_durable(&store);
+    assert_eq!(take(&alice(&store), quota(100), &clock, 99).await, 95 - taken);
+    wait_until_durable(&store);
+    assert_eq!(store.unsaved(), 0);
+}
+
 #[tokio::test]
 async fn the_offset_is_used_in_the_first_period_of_a_key_only() {
     let clock = Clock::manual(MONDAY);
     let quota = Quota { limit: 10, offset: 7 };
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path()).unwrap();
     assert_eq!(alice(&store).usage(&quota, clock.now()).remaining, 3);
     assert_eq!(take(&alice(&store), quota, &clock, 1).await, 1);
     drop(store);
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path()).unwrap();
     assert_eq!(take(&alice(&store), quota, &clock, 99).await, 2);
     clock.advance(DAY);
     assert_eq!(take(&alice(&store), quota, &clock, 99).await, 10);
@@ -292,13 +386,13 @@ async fn the_offset_is_used_in_the_first_period_of_a_key_only() {
 async fn an_extension_is_durable_at_once_and_ends_with_its_period() {
     let clock = Clock::manual(MONDAY);
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path()).unwrap();
     assert_eq!(take(&alice(&store), quota(10), &clock, 99).await, 10);
     alice(&store).extend(4, &quota(10), clock.now()).await.unwrap();
     assert_eq!(take(&alice(&store), quota(10), &clock, 1).await, 1);
     writer_is_idle(&store, &clock).await;
     let copy = crash(dir.path());
-    let store = Store::open(copy.path()).unwrap();
+    let store = open(copy.path()).unwrap();
     assert_eq!(alice(&store).usage(&quota(10), clock.now()).extension, 4);
     assert!(take(&alice(&store), quota(10), &clock, 99).await <= 3);
     clock.advance(DAY);
@@ -331,7 +425,7 @@ async fn a_full_disk_is_told_and_counting_stays_exact_and_durable_again_when_the
     wait_until_durable(&store);
     writer_is_idle(&store, &clock).await;
     let copy = crash(dir.path());
-    let recovered = Store::open(copy.path()).unwrap();
+    let recovered = open(copy.path()).unwrap();
     assert_eq!(take(&key(&recovered, "bob"), quota(20), &clock, 99).await, 0);
     assert!(take(&alice(&recovered), quota(1_000), &clock, 999).await <= 497);
     assert_eq!(take(&alice(&store), quota(1_000), &clock, 999).await, 497);
@@ -355,7 +449,7 @@ fn eight_threads_over_a_disk_that_fails_now_and_then_get_exactly_the_limit() {
     disk.set_full(false);
     wait_until_durable(&store);
     drop(store);
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path()).unwrap();
     assert_eq!(alice(&store).usage(&quota(2_000), clock.now()).remaining, 0);
 }
 
@@ -374,7 +468,7 @@ fn a_disk_that_hangs_holds_no_request_for_long() {
 
 #[track_caller]
 fn check_refused(dir: &Path, expected: &str) {
-    let text = Store::open(dir).unwrap_err().to_string();
+    let text = open(dir).unwrap_err().to_string();
     assert!(text.contains(expected) && !text.contains('\n'), "{text}");
 }
 
@@ -391,10 +485,10 @@ fn a_store_that_cannot_be_opened_says_in_a_sentence_what_to_try() {
     std::fs::write(at("other/quota.redb"), "this is no database".repeat(1_000)).unwrap();
     check_refused(&at("other"), "move it away to begin with unused quotas");
 
-    let store = Store::open(&at("made/when/missing")).unwrap();
+    let store = open(&at("made/when/missing")).unwrap();
     check_refused(&at("made/when/missing"), "is open in another process; stop that gateway");
     drop(store);
-    assert!(Store::open(&at("made/when/missing")).is_ok());
+    assert!(open(&at("made/when/missing")).is_ok());
 
     let full = Disk::default();
     full.set_full(true);
@@ -405,7 +499,7 @@ fn a_store_that_cannot_be_opened_says_in_a_sentence_what_to_try() {
 async fn a_damaged_file_is_refused_and_never_read_as_unused() {
     let clock = Clock::manual(MONDAY);
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let store = open(dir.path()).unwrap();
     for n in 0..200 {
         take(&key(&store, &format!("key-{n}")), quota(10), &clock, 1).await;
     }

@@ -68,7 +68,7 @@ impl Writer {
         match message {
             Message::Reserve(ask) => self.asks.push(ask),
             // Who asked may have gone away: what was done stands.
-            Message::Extend { ask, n, reply } => drop(reply.send(self.extend(&ask, n))),
+            Message::Extend { ask, n, reply } => drop(reply.send(self.extend(ask, n))),
             Message::Flush { counters, reply } => {
                 // What was asked before is answered before, so that nothing is reserved after.
                 self.reserve();
@@ -85,6 +85,9 @@ impl Writer {
         let is_pausing = self.retry_at.is_some_and(|at| Instant::now() < at);
         if is_pausing || (self.asks.is_empty() && !is_retrying) {
             return;
+        }
+        if let Err(error) = self.asks.iter_mut().try_for_each(|ask| turn(&mut self.file, ask)) {
+            return self.failed(&error);
         }
         let rows: Vec<_> = self.asks.iter().map(|ask| ask.counter.next_reservation(&ask.quota, ask.now)).collect();
         let changed = || self.asks.iter().zip(&rows).filter_map(|(ask, row)| Some((&*ask.counter, (*row)?)));
@@ -114,7 +117,8 @@ impl Writer {
         }
     }
 
-    fn extend(&mut self, ask: &Ask, n: u64) -> Result<(), StoreError> {
+    fn extend(&mut self, mut ask: Ask, n: u64) -> Result<(), StoreError> {
+        turn(&mut self.file, &mut ask).inspect_err(|error| self.failed(error))?;
         let row = ask.counter.next_extension(n, &ask.quota, ask.now);
         self.write(&[(Arc::clone(&ask.counter), row)])
     }
@@ -138,6 +142,16 @@ impl Writer {
         self.desk.fail(error);
         self.desk.answer();
     }
+}
+
+/// Begins another period with what the file knows of it, if it is time.
+fn turn(file: &mut QuotaFile, ask: &mut Ask) -> Result<(), StoreError> {
+    ask.refresh();
+    if ask.counter.is_turning(&ask.quota, ask.now) {
+        let (of, _) = keyed((&ask.counter, Row::default()));
+        ask.counter.turn(file.left(of)?, &ask.quota, ask.now);
+    }
+    Ok(())
 }
 
 fn keyed((counter, row): (&Counter, Row)) -> (RowKey<'_>, Row) {

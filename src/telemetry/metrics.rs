@@ -27,6 +27,7 @@ pub struct Metrics {
     store_healthy: IntGauge,
     certificate_expiry: Family<IntGauge>,
     certificates_current: Family<IntGauge>,
+    state_unsaved: IntGauge,
     reloads: Reloads,
 }
 
@@ -96,6 +97,11 @@ impl Metrics {
                 "Whether a listener's certificates are what their files say (1), or older ones (0).",
                 &["listener"],
             ),
+            state_unsaved: single(
+                &registry,
+                "tollgate_state_unsaved_requests",
+                "Requests with a quota that are counted in memory only, which a crash would hand back.",
+            ),
             reloads: Reloads::register(&registry, now),
             registry,
         }
@@ -134,9 +140,11 @@ impl Metrics {
         self.back_end_healthy.replace(targets.into_iter().map(|(target, is_healthy)| ([target], is_healthy.into())));
     }
 
-    /// Whether the quota counters can be written. They can until this says otherwise.
-    pub fn set_store_healthy(&self, is_healthy: bool) {
+    /// Whether the quota counters can be written, and how many requests are counted and not reserved on disk. Set just
+    /// before [`Metrics::render`].
+    pub fn set_store(&self, is_healthy: bool, unsaved: u64) {
         self.store_healthy.set(is_healthy.into());
+        self.state_unsaved.set(i64::try_from(unsaved).unwrap_or(i64::MAX));
     }
 
     /// When each certificate expires, as (listener, file, seconds since 1970): all of them, when one has changed.
@@ -347,7 +355,7 @@ mod tests {
         metrics.set_connections(1);
         metrics.set_cache_bytes([("orders", "prod", 4096)]);
         metrics.set_back_ends_healthy([("127.0.0.1:9001", true)]);
-        metrics.set_store_healthy(false);
+        metrics.set_store(false, 7);
         metrics.config_reloaded(false, STARTED);
         metrics
     }
@@ -377,6 +385,7 @@ mod tests {
             ("tollgate_refusals_total", "code"),
             ("tollgate_request_duration_seconds", "api,method,route,stage,variant"),
             ("tollgate_requests_total", "api,method,route,stage,status,variant"),
+            ("tollgate_state_unsaved_requests", ""),
             ("tollgate_store_healthy", ""),
             ("tollgate_throttled_total", "plan,reason"),
         ];
@@ -401,6 +410,7 @@ mod tests {
         check(&metrics, r#"tollgate_cache_bytes{api="orders",stage="prod"} 4096"#);
         check(&metrics, r#"tollgate_back_end_healthy{target="127.0.0.1:9001"} 1"#);
         check(&metrics, "tollgate_store_healthy 0");
+        check(&metrics, "tollgate_state_unsaved_requests 7");
         check(&metrics, "tollgate_connections 1");
     }
 

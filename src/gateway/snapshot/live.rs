@@ -113,7 +113,11 @@ impl Live {
     pub fn store_fault(&self) -> Option<String> {
         match self.store.health() {
             Health::Durable => None,
-            Health::Failing { reason, .. } => Some(format!("counting in memory only: {reason}")),
+            Health::Failing { reason, since_unix_ms } => {
+                let (unsaved, for_s) =
+                    (self.store.unsaved(), self.clock.now().unix_ms.saturating_sub(since_unix_ms) / 1_000);
+                Some(format!("counting in memory only for {for_s} s, {unsaved} requests are not on disk: {reason}"))
+            }
         }
     }
 
@@ -135,7 +139,7 @@ impl Live {
         metrics.set_connections(self.connections.count());
         let with_cache = snapshot.stages().iter().filter_map(|stage| Some((stage.name(), stage.cache()?)));
         metrics.set_cache_bytes(with_cache.map(|(name, cache)| (&*name.api, &*name.stage, cache.bytes())));
-        metrics.set_store_healthy(self.store_fault().is_none());
+        metrics.set_store(self.store_fault().is_none(), self.store.unsaved());
         let now = self.clock.now();
         let states: Vec<_> = self.pools.alive().iter().flat_map(|pool| pool.states(now).collect::<Vec<_>>()).collect();
         metrics.set_back_ends_healthy(states.iter().map(|state| (&*state.name, state.is_healthy && !state.is_ejected)));

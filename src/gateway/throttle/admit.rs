@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use crate::base::{Answer, Clock, Now, RateFacts, Refusal, RouteId};
-use crate::store::{Exhausted, Taken};
+use crate::store::{Denied, Exhausted, Taken};
 
 use super::bucket::Empty;
 use super::plan::Terms;
@@ -58,7 +58,10 @@ impl Grant {
     async fn take_quota(&self, clock: &Clock, now: Now) -> Result<Option<Taken>, Answer> {
         let Some((quota, counter)) = self.quota() else { return Ok(None) };
         let taken = counter.take(quota, clock, now).await;
-        taken.map(Some).map_err(|exhausted| quota_exceeded(exhausted, &self.terms.plan.name))
+        taken.map(Some).map_err(|denied| match denied {
+            Denied::Exhausted(exhausted) => quota_exceeded(exhausted, &self.terms.plan.name),
+            Denied::Unsaved => quota_unsaved(),
+        })
     }
 
     fn give_back(&self, taken: Option<Taken>) {
@@ -103,6 +106,12 @@ fn quota_exceeded(exhausted: Exhausted, plan: &Arc<str>) -> Answer {
     let Exhausted { limit, window_s, reset_s } = exhausted;
     let detail = "The quota of this API key's usage plan is spent for this period.";
     refused(Refusal::QuotaExceeded, detail, facts(plan, limit, window_s, reset_s))
+}
+
+/// The state directory cannot be written, which `/readyz?verbose` tells the operator; it is tried again every second.
+fn quota_unsaved() -> Answer {
+    let detail = "Requests against this API key's quota cannot be counted at the moment.";
+    Answer::new(Refusal::Unavailable, detail).with_retry_after(1).with_log("state.unsaved_max is reached")
 }
 
 fn facts(policy: &Arc<str>, limit: u64, window_s: u64, reset_s: u64) -> RateFacts {

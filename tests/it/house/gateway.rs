@@ -289,6 +289,14 @@ impl Drop for Gateway {
     }
 }
 
+/// Starts a gateway in this folder and kills it after so long, ready or not.
+pub fn kill_while_starting(folder: &Folder, after: Duration) {
+    let (mut child, ..) = spawn(folder, &[]);
+    thread::sleep(after);
+    child.kill().expect("a child of ours");
+    child.wait().expect("a child of ours");
+}
+
 fn spawn(folder: &Folder, env: &[(String, String)]) -> (Child, Lines, Lines, Receiver<String>) {
     let mut command = Command::new(BINARY);
     command.arg("run").arg(folder.config()).current_dir(folder.path()).env("NO_COLOR", "1");

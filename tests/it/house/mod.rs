@@ -4,6 +4,7 @@
 //! HTTP/1.1 to either, `Streams` speaks HTTP/2, `Service` is a
 //! back end that does, and `eventually` waits for what happens in its own time.
 
+mod disk;
 mod gateway;
 mod origin;
 mod service;
@@ -12,7 +13,8 @@ pub mod tls;
 mod wait;
 mod wire;
 
-pub use gateway::{ADMIN_TOKEN, Folder, Gateway, Output, find_object, tollgate, tollgate_in};
+pub use disk::Disk;
+pub use gateway::{ADMIN_TOKEN, Folder, Gateway, Output, find_object, kill_while_starting, tollgate, tollgate_in};
 pub use origin::{Gate, Origin};
 pub use service::Service;
 pub use streams::Streams;
