@@ -4,10 +4,10 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Api, ApiKey, Canary, Config, Domain, HealthCheck, HttpIntegration, IntegrationKind, KeyDigest, KeyPart, Listen,
-    ListenTls, Located, LogDestination, LogFormat, ParameterMapping, ParameterSource, ParameterTarget, Route,
-    RouteCache, Server, Sources, Stage, StageCache, Sticky, Target, Telemetry, Throttle, UpstreamTls, UsagePlan,
-    api_key,
+    Api, ApiKey, Canary, Certificate, ClientAuth, Config, Domain, HealthCheck, HttpIntegration, IntegrationKind,
+    KeyDigest, KeyPart, Listen, ListenTls, Located, LogDestination, LogFormat, ParameterMapping, ParameterSource,
+    ParameterTarget, Route, RouteCache, Server, Sources, Stage, StageCache, Sticky, Target, Telemetry, Throttle,
+    UpstreamTls, UsagePlan, api_key,
 };
 use crate::base::units::{write_duration, write_size};
 
@@ -117,10 +117,13 @@ impl Describe<'_> {
         })
     }
 
-    /// Of the authorities only the start of a digest: the text is long, and it is only asked whether it changed.
+    /// Of texts in PEM only the start of a digest: they are long or secret, and it is only asked whether they changed.
     fn tls(self, tls: &UpstreamTls) -> Value {
+        let digest = |pem: &str| format!("sha256:{}", hex(&api_key::digest(pem)[..4]));
         json!({
-            "ca": tls.ca_pem.as_deref().map(|pem| format!("sha256:{}", hex(&api_key::digest(pem)[..4]))),
+            "ca": tls.ca_pem.as_deref().map(digest),
+            "cert": tls.client.as_ref().map(|client| digest(&client.cert_pem)),
+            "key": tls.client.as_ref().map(|client| digest(&client.key_pem)),
             "server_name": tls.server_name.as_deref().map(|name| self.text(name)),
         })
     }
@@ -192,8 +195,22 @@ fn describe_server(server: &Server) -> Value {
 }
 
 fn describe_listener(listen: &Listen) -> Value {
-    let tls = |tls: &ListenTls| json!({ "cert": tls.cert.display().to_string(), "key": tls.key.display().to_string() });
-    json!({ "address": *listen.address, "tls": listen.tls.as_ref().map(tls), "h2": listen.h2, "proxy_protocol": listen.proxy_protocol })
+    json!({
+        "address": *listen.address,
+        "tls": listen.tls.as_ref().map(describe_listen_tls),
+        "h2": listen.h2,
+        "proxy_protocol": listen.proxy_protocol,
+    })
+}
+
+fn describe_listen_tls(tls: &ListenTls) -> Value {
+    let pair = |it: &Certificate| json!({ "cert": it.cert.display().to_string(), "key": it.key.display().to_string() });
+    json!({
+        "certificates": tls.certificates.iter().map(pair).collect::<Vec<_>>(),
+        "min_version": tls.min_version.as_str(),
+        "client_ca": tls.client_auth.as_ref().map(|auth| auth.ca.display().to_string()),
+        "client_auth": tls.client_auth.as_ref().map(ClientAuth::as_str),
+    })
 }
 
 fn describe_telemetry(telemetry: &Telemetry) -> Value {

@@ -1,9 +1,8 @@
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::read::Value;
-use super::{Limits, Located, Span};
+use super::{Limits, ListenTls, Located, Span};
 use crate::base::{Network, Networks};
 
 /// `[server]`: the data plane's sockets.
@@ -31,13 +30,6 @@ pub struct Listen {
     pub h2: bool,
     /// `proxy_protocol`: every connection begins with a header of PROXY protocol, v1 or v2. False unless written.
     pub proxy_protocol: bool,
-}
-
-/// Paths of PEM files, resolved against the file that names them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListenTls {
-    pub cert: Located<PathBuf>,
-    pub key: Located<PathBuf>,
 }
 
 impl Default for Server {
@@ -99,15 +91,6 @@ impl Listen {
         let h2 = table.or("h2", table.get("tls").is_some(), Value::bool);
         let proxy_protocol = table.or("proxy_protocol", false, Value::bool);
         Some(Listen { address: address?, tls, h2, proxy_protocol })
-    }
-}
-
-impl ListenTls {
-    fn read(value: Value<'_>) -> Option<ListenTls> {
-        let table = value.table("a listener's tls", &["cert", "key"])?;
-        let cert = table.required("cert", |value| value.located(Value::path));
-        let key = table.required("key", |value| value.located(Value::path));
-        Some(ListenTls { cert: cert?, key: key? })
     }
 }
 

@@ -1,11 +1,10 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::StartError;
-use super::tls::server_config;
+use super::tls::Keeper;
 use crate::config;
 
 /// How many connections may wait to be accepted.
@@ -22,7 +21,7 @@ pub(super) struct Bound {
 /// What is spoken on a socket.
 pub(super) struct Listener {
     pub(super) address: SocketAddr,
-    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) tls: Option<Arc<Keeper>>,
     pub(super) is_h2: bool,
     /// Whether connections begin with PROXY protocol.
     pub(super) is_proxied: bool,
@@ -48,7 +47,7 @@ impl Inherited {
 
 impl Bound {
     pub(super) fn new(listen: &config::Listen, inherited: &mut Inherited) -> Result<Bound, StartError> {
-        let tls = listen.tls.as_ref().map(|tls| server_config(tls, listen.h2)).transpose()?;
+        let tls = listen.tls.as_ref().map(|tls| Keeper::open(listen, tls)).transpose()?.map(Arc::new);
         let socket = inherited.take_or_bind(&listen.address)?;
         let address = socket.local_addr().map_err(|error| cannot_listen(&listen.address, &error))?;
         let listener = Arc::new(Listener { address, tls, is_h2: listen.h2, is_proxied: listen.proxy_protocol });

@@ -100,7 +100,8 @@ impl Running {
         let support = predecessor.map(|predecessor| predecessor.support(Arc::clone(&live))).transpose()?;
         let start_worker = |number| Worker::start(number, Arc::clone(&live), &listeners, watch.clone());
         let workers = (0..threads).map(start_worker).collect::<Result<Vec<_>, _>>()?;
-        background::start(Arc::clone(&live), Arc::clone(&reloader))?;
+        let keepers = listeners.iter().filter_map(|bound| bound.listener.tls.clone()).collect();
+        background::start(Arc::clone(&live), Arc::clone(&reloader), keepers)?;
         let control = Arc::new(Control::new(Arc::clone(&live), Arc::clone(&reloader), ask));
         start_admin(&admin, control, doors::told(admin_watch.closed))?;
 

@@ -215,14 +215,14 @@ async fn converse((tcp, peer): (TcpStream, SocketAddr), lanes: &Lanes, listener:
         None if listener.is_h2 => lanes.express.converse_either(tcp, peer, shutdown).await,
         None => lanes.express.converse(tcp, peer, shutdown).await,
         // A connection in plaintext has no use for the room that it takes.
-        Some(config) => Box::pin(converse_over_tls((tcp, peer), lanes, config, shutdown)).await,
+        Some(tls) => Box::pin(converse_over_tls((tcp, peer), lanes, tls.current(), shutdown)).await,
     }
 }
 
 async fn converse_over_tls(
     (tcp, peer): (TcpStream, SocketAddr),
     lanes: &Lanes,
-    config: &Arc<ServerConfig>,
+    config: Arc<ServerConfig>,
     shutdown: &ShutdownWatch,
 ) {
     let Some(tls) = shake_hands(tcp, config).await else { return };

@@ -26,6 +26,8 @@ pub struct Metrics {
     back_end_healthy: Family<IntGauge>,
     store_healthy: IntGauge,
     defence: Defence,
+    certificate_expiry: Family<IntGauge>,
+    certificates_current: Family<IntGauge>,
     state_unsaved: IntGauge,
     reloads: Reloads,
 }
@@ -76,6 +78,18 @@ impl Metrics {
             ),
             store_healthy: register_store(&registry),
             defence: Defence::register(&registry),
+            certificate_expiry: family(
+                &registry,
+                "tollgate_certificate_expiry_timestamp_seconds",
+                "When a listener's certificate expires.",
+                &["listener", "certificate"],
+            ),
+            certificates_current: family(
+                &registry,
+                "tollgate_certificate_last_load_success",
+                "Whether a listener's certificates are what their files say (1), or older ones (0).",
+                &["listener"],
+            ),
             state_unsaved: single(
                 &registry,
                 "tollgate_state_unsaved_requests",
@@ -139,6 +153,16 @@ impl Metrics {
     pub fn set_store(&self, is_healthy: bool, unsaved: u64) {
         self.store_healthy.set(is_healthy.into());
         self.state_unsaved.set(i64::try_from(unsaved).unwrap_or(i64::MAX));
+    }
+
+    /// When each certificate expires, as (listener, file, seconds since 1970): all of them, when one has changed.
+    pub fn set_certificate_expiries<'a>(&self, certificates: impl IntoIterator<Item = (&'a str, &'a str, i64)>) {
+        self.certificate_expiry.replace(certificates.into_iter().map(|(listener, file, at)| ([listener, file], at)));
+    }
+
+    /// Whether each listener serves what its certificates' files say: all of them, when one has changed.
+    pub fn set_certificates_current<'a>(&self, listeners: impl IntoIterator<Item = (&'a str, bool)>) {
+        self.certificates_current.replace(listeners.into_iter().map(|(listener, is)| ([listener], is.into())));
     }
 
     /// How many API keys get a label of their own from now on. Keys that have one keep it.

@@ -10,6 +10,7 @@ mod admin;
 mod backends;
 mod caching;
 mod canary;
+mod certificates;
 mod cli;
 mod clock;
 mod credentials;

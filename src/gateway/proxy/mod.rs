@@ -39,6 +39,7 @@ use asked::{Asked, HeadSize};
 use ctx::Ctx;
 pub use express::{Express, Peer};
 pub use tls::TlsStream;
+use tls::client_subject;
 pub use wire::{Sink, Wire};
 
 /// What a worker's connections are handed to.
@@ -99,6 +100,9 @@ impl ProxyHttp for Conductor {
         // Of a stream of HTTP/2; the context of a connection is for HTTP/1.1 only.
         if let Some(handed) = express::Handed::take(session.req_header()) {
             *ctx = *handed;
+        }
+        if ctx.facts.client_subject.is_none() {
+            ctx.facts.client_subject = client_subject(session.digest().and_then(|it| it.ssl_digest.as_deref()));
         }
         arrival::set_deadlines(session, ctx);
         Ok(())

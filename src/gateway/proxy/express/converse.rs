@@ -150,6 +150,7 @@ impl Express {
         started: Now,
     ) -> Next {
         let mut ctx = Ctx::new(&self.live, started);
+        ctx.facts.client_subject.clone_from(&client.subject);
         let now = self.live.clock().now();
         let form = Form { manner: Manner { is_http_11: true, keeps_alive: false }, is_head_only: false, now };
         let rest = paper.sheet().write(Held::Refused(answer), form, &mut ctx);
@@ -178,6 +179,7 @@ impl Express {
         let identity = arrival::identify(&sent.head, started);
         let mut ctx = paper.context(&self.live, started, identity);
         ctx.standing.is_first = client.requests == 1;
+        ctx.facts.client_subject.clone_from(&client.subject);
         let way = self.judge(&sent.head, head.size(), &mut ctx).await;
         let canonical = ctx.canonical.clone();
         let asked = sent.at(canonical.as_deref());

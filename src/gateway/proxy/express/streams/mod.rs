@@ -33,6 +33,7 @@ use std::sync::Arc;
 use pingora_core::protocols::tls::SslDigest;
 
 use crate::base::Scheme;
+use crate::gateway::proxy::tls::client_subject;
 pub(in crate::gateway::proxy) use handover::Handed;
 pub(super) use kit::Kits;
 pub(super) use preface::is_preface;
@@ -44,11 +45,13 @@ pub struct Peer {
     ip: IpAddr,
     /// What is known of its TLS; `None` in plaintext.
     tls: Option<Arc<SslDigest>>,
+    /// Whom its certificate names, if it showed one.
+    subject: Option<Arc<str>>,
 }
 
 impl Peer {
     pub fn new(address: SocketAddr, tls: Option<Arc<SslDigest>>) -> Peer {
-        Peer { address, ip: address.ip().to_canonical(), tls }
+        Peer { address, ip: address.ip().to_canonical(), subject: client_subject(tls.as_deref()), tls }
     }
 
     fn scheme(&self) -> Scheme {

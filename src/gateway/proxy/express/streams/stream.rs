@@ -57,6 +57,7 @@ impl Express {
             sent.head.client = source(&sent.head.fields, peer.ip, kit.paper.current.load().trusted_proxies());
             let mut ctx = kit.paper.context(&self.live, started, identity);
             ctx.standing = standing;
+            ctx.facts.client_subject.clone_from(&peer.subject);
             let target_len = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
             let way = self.judge(&sent.head, HeadSize::of_parts(&parts, target_len), &mut ctx).await;
             let canonical = ctx.canonical.clone();
@@ -91,6 +92,7 @@ impl Express {
         started: Now,
     ) -> Now {
         let mut ctx = Ctx::new(&self.live, started);
+        ctx.facts.client_subject.clone_from(&peer.subject);
         let mut kit = self.kits.borrow(&self.live);
         let held = Held::Refused(Answer::new(Refusal::MalformedRequest, why));
         self.reply_to_stream(stream, &mut kit, is_head, &mut ctx, held).await;
