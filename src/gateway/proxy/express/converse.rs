@@ -99,7 +99,11 @@ impl Express {
         loop {
             let read = if input.is_empty() { Ok(None) } else { read_request(input.bytes(), spans) };
             let answered = match read {
-                Ok(Some(head)) => self.answer(client, paper, (&head, input.bytes(), spans), started, idle_since).await,
+                Ok(Some(mut head)) => {
+                    client.requests += 1;
+                    head.be_number(client.requests, paper.current.load().limits());
+                    self.answer(client, paper, (&head, input.bytes(), spans), started, idle_since).await
+                }
                 Ok(None) => match self.read_more(client, input, paper, started).await {
                     Ok(true) => continue,
                     Ok(false) => return Next::Close,
@@ -169,8 +173,6 @@ impl Express {
         started: Now,
         ended: &mut Now,
     ) -> Answered {
-        client.requests += 1;
-        let head = &head.of_number(client.requests, paper.current.load().limits());
         if head.is_upgrade || head.expects_continue {
             return Answered::Over(Next::HandOver(HandedOver::new(head, bytes, None, &mut client.read_after)));
         }

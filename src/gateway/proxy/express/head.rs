@@ -111,9 +111,9 @@ impl<'b> RequestHead<'b> {
         Asked { head, authority: self.authority, protocol: if self.is_http_11 { "HTTP/1.1" } else { "HTTP/1.0" } }
     }
 
-    /// The same as the request of this number of its connection; the last that it may have ends it.
-    pub(super) fn of_number(&self, number: usize, limits: &Limits) -> RequestHead<'b> {
-        RequestHead { keeps_alive: self.keeps_alive && number < limits.requests_per_connection_max, ..*self }
+    /// Takes its number among the requests of its connection: the last that this may have ends it.
+    pub(super) fn be_number(&mut self, number: usize, limits: &Limits) {
+        self.keeps_alive &= number < limits.requests_per_connection_max;
     }
 
     /// Known from where the head and its first field begin, so no field is looked at.
