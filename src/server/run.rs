@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::doors::{self, Doors};
 use super::listen::Bound;
@@ -55,6 +55,9 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 /// Requests that are refused at the drain's end leave in this time.
 const CUT_PATIENCE: Duration = Duration::from_secs(1);
 
+/// What the admin listener was asked last is answered in this time.
+const ADMIN_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Why a gateway that served ends.
 enum End {
     Stopped,
@@ -74,6 +77,8 @@ struct Running {
     doors: Doors,
     /// Ends the admin listener, which outlives the data plane's otherwise.
     admin_doors: Doors,
+    /// Its last answer has been given.
+    admin_done: oneshot::Receiver<()>,
     supervisor: Supervisor,
     /// Runs while the process before this one drains.
     support: Option<JoinHandle<()>>,
@@ -103,7 +108,7 @@ impl Running {
         let keepers = listeners.iter().filter_map(|bound| bound.listener.tls.clone()).collect();
         background::start(Arc::clone(&live), Arc::clone(&reloader), keepers)?;
         let control = Arc::new(Control::new(Arc::clone(&live), Arc::clone(&reloader), ask));
-        start_admin(&admin, control, doors::told(admin_watch.closed))?;
+        let admin_done = start_admin(&admin, control, doors::told(admin_watch.closed))?;
 
         tracing::info!(summary = %live.snapshot().summary(), threads, "serving");
         let urls: Vec<String> = listeners.iter().map(|bound| bound.listener.url()).collect();
@@ -119,6 +124,7 @@ impl Running {
             workers,
             doors,
             admin_doors,
+            admin_done,
             supervisor,
             support,
             drain_delay,
@@ -226,6 +232,8 @@ impl Running {
             signals.wait(&mut all_done, CUT_PATIENCE);
         }
         let is_written = self.live.flush();
+        self.admin_doors.close();
+        signals.wait(&mut self.admin_done, ADMIN_PATIENCE);
         tracing::info!("stopped");
         is_written
     }
@@ -249,15 +257,20 @@ fn start_admin(
     admin: &Admin,
     control: Arc<Control>,
     closed: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), StartError> {
+) -> Result<oneshot::Receiver<()>, StartError> {
     let cannot = |error: std::io::Error| StartError::new(format!("cannot start the admin thread: {error}"));
     let socket = admin.socket.try_clone().map_err(cannot)?;
+    let (end, ended) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
     std::thread::Builder::new()
         .name("admin".to_string())
-        .spawn(move || runtime.block_on(control::serve(socket, control, closed)))
+        .spawn(move || {
+            runtime.block_on(control::serve(socket, control, closed));
+            // Nobody waits for it in a process that has ended in another way.
+            let _ = end.send(());
+        })
         .map_err(cannot)?;
-    Ok(())
+    Ok(ended)
 }
 
 /// Our own words go to standard error; `RUST_LOG` chooses how many of them.

@@ -176,7 +176,7 @@ impl Counter {
             match self.used.replace(seen, Tally::new(number, count + 1)) {
                 Ok(()) => {
                     if mark < total && mark.saturating_sub(count + 1) <= quota.block() / 2 {
-                        self.ask(quota, now);
+                        self.ask_ahead(quota, now);
                     }
                     return Look::Taken(Taken { number, remaining: total - count - 1, at: now });
                 }
@@ -218,6 +218,13 @@ impl Counter {
     fn ask(self: &Arc<Self>, quota: &Quota, now: Now) {
         if self.begin_asking() {
             self.scope.desk.send(Message::Reserve(Ask::new(self, quota, now)));
+        }
+    }
+
+    /// The same before any request has to wait for it.
+    fn ask_ahead(self: &Arc<Self>, quota: &Quota, now: Now) {
+        if self.begin_asking() {
+            self.scope.desk.send(Message::Reserve(Ask { is_ahead: true, ..Ask::new(self, quota, now) }));
         }
     }
 
@@ -287,7 +294,7 @@ impl Counter {
         let Tally { number, count } = self.standing(self.used.seen(), quota, now);
         let mark = self.reserved.load().count_in(number);
         let wanted = (count + quota.block().div_ceil(10)).min(self.total(quota, number).max(count));
-        (count >= mark && wanted > mark).then(|| (number, wanted - mark))
+        (wanted > mark).then(|| (number, wanted - mark))
     }
 
     /// The row that grants `n` more in the current period.

@@ -100,6 +100,8 @@ pub(super) struct Ask {
     pub quota: Quota,
     pub now: Now,
     pub asked_at: Instant,
+    /// No request waits for it yet.
+    pub is_ahead: bool,
 }
 
 /// The time of an older request is no evidence that the clock was set back. Less than a clock is set back by at least.
@@ -107,7 +109,7 @@ const EVIDENCE_AGE_MAX: Duration = Duration::from_secs(30);
 
 impl Ask {
     pub fn new(counter: &Arc<Counter>, quota: &Quota, now: Now) -> Ask {
-        Ask { counter: Arc::clone(counter), quota: *quota, now, asked_at: Instant::now() }
+        Ask { counter: Arc::clone(counter), quota: *quota, now, asked_at: Instant::now(), is_ahead: false }
     }
 
     /// The time to answer it for, after it has waited for the disk.

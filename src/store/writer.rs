@@ -139,6 +139,10 @@ impl Writer {
     fn borrow(&mut self) {
         let Holder::Successor(successor) = &mut self.holder else { return };
         let wanted = |ask: &Ask| {
+            // Who has to wait after all asks again.
+            if ask.is_ahead {
+                return None;
+            }
             let (number, count) = ask.counter.next_loan(&ask.quota, ask.now)?;
             Some(Want::new(&ask.counter, ask.quota, number, count))
         };

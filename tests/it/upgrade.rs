@@ -175,7 +175,7 @@ fn a_new_process_that_fails_changes_nothing() {
         assert!(why.contains(said), "{why}");
         ask();
     }
-    assert!(gateway.stderr().contains("not upgraded"));
+    eventually("the log says it too", || gateway.stderr().contains("not upgraded"));
     assert_eq!(gateway.usage("alice", "basic", "used"), 4);
     assert!(gateway.admin(get("/readyz?verbose")).expect(200).text().contains("[+] state: ok"));
 }
