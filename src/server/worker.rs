@@ -212,9 +212,9 @@ async fn turn_away(
 /// Every connection takes the express lane, which knows what to hand over.
 async fn converse((tcp, peer): (TcpStream, SocketAddr), lanes: &Lanes, listener: &Listener, shutdown: &ShutdownWatch) {
     match &listener.tls {
-        None if listener.is_h2 => lanes.express.converse_either(tcp, peer, shutdown).await,
-        None => lanes.express.converse(tcp, peer, shutdown).await,
-        // A connection in plaintext has no use for the room that it takes.
+        None if !listener.is_h2 => lanes.express.converse(tcp, peer, shutdown).await,
+        // A connection of nothing but HTTP/1.1 in plaintext has no use for the room that others take.
+        None => Box::pin(lanes.express.converse_either(tcp, peer, shutdown)).await,
         Some(tls) => Box::pin(converse_over_tls((tcp, peer), lanes, tls.current(), shutdown)).await,
     }
 }
