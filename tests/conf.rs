@@ -2,7 +2,7 @@
 //!
 //! `# try: METHOD URL [-H 'Name: value']… -> STATUS` in a file is a request to send and the status to expect, in the
 //! order of the file, on one gateway. Addresses are exchanged for free ones: 8080 and 9090 are the gateway's, 9001 and
-//! 9002 the demo back ends'.
+//! 9002 the demo back ends'. A container's state directory becomes one beside the file.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -15,6 +15,8 @@ use std::thread;
 use std::time::Duration;
 
 const DEADLINE: Duration = Duration::from_secs(20);
+/// What examples take from the environment.
+const VARIABLES: [(&str, &str); 1] = [("TOLLGATE_ADMIN_TOKEN", "a-token-for-the-examples")];
 
 /// A line of an example.
 struct Try {
@@ -96,7 +98,7 @@ impl Drop for Gateway {
 
 fn start(file: &Path) -> (Gateway, SocketAddr) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-    command.arg("run").arg(file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.arg("run").arg(file).envs(VARIABLES).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     // An example that names no state directory has it in the working directory; each run begins with none.
     command.current_dir(file.parent().expect("a file is in a folder"));
     let mut gateway = Gateway(command.spawn().expect("the binary starts"));
@@ -132,6 +134,9 @@ fn every_example_boots_and_answers_what_it_promises() {
     let addresses = [
         ("127.0.0.1:8080", "127.0.0.1:0".to_owned()),
         ("127.0.0.1:9090", "127.0.0.1:0".to_owned()),
+        ("0.0.0.0:8080", "127.0.0.1:0".to_owned()),
+        ("0.0.0.0:9090", "127.0.0.1:0".to_owned()),
+        ("\"/data\"", "\"data\"".to_owned()),
         ("127.0.0.1:9001", start_demo("blue")),
         ("127.0.0.1:9002", start_demo("green")),
     ];
@@ -160,7 +165,8 @@ fn every_example_boots_and_answers_what_it_promises() {
 #[test]
 fn every_example_is_checked_without_a_fault() {
     for example in examples() {
-        let output = Command::new(env!("CARGO_BIN_EXE_tollgate")).arg("check").arg(&example).output();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+        let output = command.arg("check").arg(&example).envs(VARIABLES).output();
         let output = output.expect("the binary starts");
         assert!(output.status.success(), "{}:\n{}", example.display(), String::from_utf8_lossy(&output.stderr));
     }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Everything that must hold before a change is taken: format, lints, tests, documents, benches, the quickstart.
+# Everything that must hold before a change is taken: format, lints, tests, documents, benches, the quickstart;
+# in CI also the image and the Kubernetes manifests.
 # Runs all steps whatever fails, and ends with "N passed, N failed": tests and steps together.
 # `sh` may be another shell.
 if [ -z "${BASH_VERSION:-}" ]; then exec bash "$0" "$@"; fi
@@ -44,6 +45,13 @@ step documents env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 # With what the tests were built from: optimising everything once more would take longer than all the rest.
 step benches cargo bench --profile dev --benches -- --test
 step quickstart env TOLLGATE="${CARGO_TARGET_DIR:-target}/debug/tollgate" conf/quickstart.sh --once
+# Both bring podman and Python packages, which is CI's to install and not for everybody's machine.
+if [ "${CI:-}" = true ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+  step image packaging/image.sh "${CARGO_TARGET_DIR:-target}/debug/tollgate"
+  step kubernetes packaging/kubernetes.sh "${CARGO_TARGET_DIR:-target}/debug/tollgate"
+else
+  printf '\nskipped: packaging/image.sh and packaging/kubernetes.sh, which CI runs\n'
+fi
 
 if [ "${#broken[@]}" -gt 0 ]; then printf '\nfailed: %s\n' "${broken[*]}"; fi
 printf '\n%d passed, %d failed\n' "$passed" "$failed"

@@ -86,6 +86,19 @@ impl FieldSpan {
 }
 
 impl<'a> Fields<'a> {
+    /// How many there are; a name that comes twice counts twice.
+    pub fn len(&self) -> usize {
+        match self {
+            Fields::Map(map) => map.len(),
+            Fields::List(list) => list.len(),
+            Fields::Wire { spans, .. } => spans.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// The first value of `name` (lower case), as bytes.
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
         match self {

@@ -9,6 +9,8 @@ pub enum PathFault {
     BadEscape,
     /// A control byte, a space, a backslash, or one of them percent-encoded.
     ForbiddenByte,
+    /// An ASCII character that UTF-8 writes in one byte, percent-encoded in several (RFC 3629 section 3).
+    Overlong,
 }
 
 impl PathFault {
@@ -18,15 +20,16 @@ impl PathFault {
             PathFault::NotAbsolute => "the request target's path does not start with /",
             PathFault::BadEscape => "the path holds a % that two hexadecimal digits do not follow",
             PathFault::ForbiddenByte => "the path holds a control character, a space or a backslash",
+            PathFault::Overlong => "the path holds a character in more bytes than it takes",
         }
     }
 }
 
 /// The one spelling of a path that is routed, keyed and forwarded (RFC 3986 section 6.2.2, and slashes merged).
 ///
-/// Escapes of unreserved characters are decoded, other escapes get upper-case digits, dot segments are
-/// resolved and repeated slashes merged. `%2F` stays as it is and separates nothing. Borrows when the path
-/// is canonical already, which costs one scan.
+/// Escapes of unreserved characters are decoded, other escapes get upper-case digits, characters that no path may
+/// hold as they are get escaped (RFC 3986 section 3.3), dot segments are resolved and repeated slashes merged. `%2F`
+/// stays as it is and separates nothing. Borrows when the path is canonical already, which costs one scan.
 pub fn canonical_path(path: &str) -> Result<Cow<'_, str>, PathFault> {
     if !path.starts_with('/') {
         return Err(PathFault::NotAbsolute);
@@ -43,7 +46,7 @@ fn is_canonical(path: &[u8]) -> bool {
     let mut previous = 0;
     for &byte in path {
         let starts_odd_segment = previous == b'/' && (byte == b'/' || byte == b'.');
-        if byte == b'%' || is_forbidden(byte) || starts_odd_segment {
+        if !PLAIN[byte as usize] || starts_odd_segment {
             return false;
         }
         previous = byte;
@@ -51,8 +54,66 @@ fn is_canonical(path: &[u8]) -> bool {
     true
 }
 
+/// Bytes that stand for themselves. Braces do too: they are how routes name parameters.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0x21;
+    while byte < 0x7f {
+        plain[byte as usize] = !matches!(byte, b'%' | b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'|');
+        byte += 1;
+    }
+    plain
+};
+
 fn is_forbidden(byte: u8) -> bool {
     byte <= b' ' || byte == 0x7f || byte == b'\\'
+}
+
+/// The path as a back end may read it that decodes more than it should: escapes twice, `%2F` as a slash, and without
+/// what follows a `;`. `None`: it is the same. `path` is canonical.
+///
+/// For comparison only: what is matched, keyed and forwarded is the canonical path.
+pub fn loose_path(path: &str) -> Option<String> {
+    memchr::memchr2(b'%', b';', path.as_bytes())?;
+    let decoded = decode(&decode(path.as_bytes()));
+    let mut out = Vec::with_capacity(decoded.len());
+    let mut is_parameter = false;
+    for byte in decoded {
+        let byte = if byte == b'\\' { b'/' } else { byte };
+        is_parameter = byte != b'/' && (is_parameter || byte == b';');
+        match is_parameter {
+            true => {}
+            false if PLAIN[byte as usize] => out.push(byte),
+            false => push_escape(byte, &mut out),
+        }
+    }
+    let loose = resolve_segments(&String::from_utf8_lossy(&out));
+    (loose != path).then_some(loose)
+}
+
+/// Decodes what are escapes.
+fn decode(path: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        let escaped = match tail {
+            [high, low, ..] if byte == b'%' => hex_value(*high).zip(hex_value(*low)),
+            _ => None,
+        };
+        if let Some((high, low)) = escaped {
+            rest = &tail[2..];
+            out.push(high * 16 + low);
+        } else {
+            out.push(byte);
+        }
+    }
+    out
+}
+
+fn push_escape(byte: u8, out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    out.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
 }
 
 fn normalise_escapes(path: &[u8]) -> Result<String, PathFault> {
@@ -64,13 +125,18 @@ fn normalise_escapes(path: &[u8]) -> Result<String, PathFault> {
             if is_forbidden(byte) {
                 return Err(PathFault::ForbiddenByte);
             }
-            out.push(byte);
+            if PLAIN[byte as usize] {
+                out.push(byte)
+            } else {
+                push_escape(byte, &mut out)
+            }
             continue;
         }
         let [high, low, after @ ..] = tail else { return Err(PathFault::BadEscape) };
         let (Some(h), Some(l)) = (hex_value(*high), hex_value(*low)) else { return Err(PathFault::BadEscape) };
         rest = after;
         match h * 16 + l {
+            byte if is_overlong(byte, after) => return Err(PathFault::Overlong),
             byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => out.push(byte),
             byte if byte < b' ' || byte == 0x7f || byte == b'\\' => return Err(PathFault::ForbiddenByte),
             _ => out.extend([b'%', high.to_ascii_uppercase(), low.to_ascii_uppercase()]),
@@ -78,6 +144,15 @@ fn normalise_escapes(path: &[u8]) -> Result<String, PathFault> {
     }
     // Decoding adds only ASCII and the input was text, so this is text.
     String::from_utf8(out).map_err(|_| PathFault::ForbiddenByte)
+}
+
+/// Whether this escaped byte begins a sequence that is longer than its character needs.
+fn is_overlong(byte: u8, after: &[u8]) -> bool {
+    let next = match after {
+        [b'%', high, low, ..] => hex_value(*high).zip(hex_value(*low)).map(|(high, low)| high * 16 + low),
+        _ => None,
+    };
+    matches!((byte, next), (0xc0 | 0xc1, Some(0x80..=0xbf)) | (0xe0, Some(0x80..=0x9f)) | (0xf0, Some(0x80..=0x8f)))
 }
 
 fn hex_value(digit: u8) -> Option<u8> {
@@ -130,6 +205,11 @@ mod tests {
         check("/a%2fb", Ok("/a%2Fb"));
         check("/a/..", Ok("/"));
         check("/.well-known/x", Ok("/.well-known/x"));
+        check("/caf\u{e9}", Ok("/caf%C3%A9"));
+        check("/a|b\"c", Ok("/a%7Cb%22c"));
+        check("/{a}", Ok("/{a}"));
+        check("/a%3b;b", Ok("/a%3B;b"));
+        check("/Orders", Ok("/Orders"));
     }
 
     #[test]
@@ -140,6 +220,27 @@ mod tests {
         check("/a%00b", Err(PathFault::ForbiddenByte));
         check("/a%5cb", Err(PathFault::ForbiddenByte));
         check("/a\tb", Err(PathFault::ForbiddenByte));
+        for overlong in ["/a/%c0%ae%c0%ae/b", "/a%C0%AFb", "/a%e0%80%afb", "/a%f0%80%80%afb"] {
+            check(overlong, Err(PathFault::Overlong));
+        }
+    }
+
+    #[test]
+    fn a_loose_reading_is_what_a_careless_back_end_makes_of_a_path() {
+        let check = |path: &str, expected: Option<&str>| {
+            let canonical = canonical_path(path).unwrap();
+            assert_eq!(loose_path(&canonical).as_deref(), expected, "{path}");
+        };
+        check("/open/x", None);
+        check("/open/caf%C3%A9", None);
+        check("/open/..%2fkeyed", Some("/keyed"));
+        check("/open/%2e%2e%2fkeyed", Some("/keyed"));
+        check("/open/..;/keyed", Some("/keyed"));
+        check("/keyed;x=1", Some("/keyed"));
+        check("/keyed%3bx", Some("/keyed"));
+        check("/open/%252e%252e%252fkeyed", Some("/keyed"));
+        check("/open%2f%2fkeyed", Some("/open/keyed"));
+        check("/%256beyed", Some("/keyed"));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod purge;
 mod reload;
 mod routes;
 mod run;
+mod upgrade;
 mod usage;
 
 use std::process::ExitCode;
@@ -34,7 +35,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve a configuration until SIGTERM; SIGHUP reloads it
+    /// Serve a configuration until SIGTERM; SIGHUP reloads it, SIGUSR2 upgrades the program
     Run(run::Run),
     /// Check a configuration and print every fault of it
     Check(check::Check),
@@ -42,6 +43,8 @@ enum Command {
     Plan(plan::Plan),
     /// Make the running gateway read its configuration again
     Reload(reload::Reload),
+    /// Start the program anew and hand the sockets over, so that a new version serves and no request is lost
+    Upgrade(upgrade::Upgrade),
     /// Make a stage's canary the stage, in the configuration file itself
     Promote(promote::Promote),
     /// Show where a request would go and why, and what lost
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Reload(command) => command.run(),
+        Command::Upgrade(command) => command.run(),
         Command::Promote(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Routes(command) => command.run(),

@@ -33,7 +33,7 @@ impl Run {
         match server::run(&file) {
             Ok(()) => Ok(ExitCode::SUCCESS),
             Err(RunError::Faults(faults)) => Err(faults.into()),
-            Err(RunError::Start(why)) => Err(Failure::new(why.to_string())),
+            Err(error @ (RunError::Start(_) | RunError::Unwritten)) => Err(Failure::new(error.to_string())),
         }
     }
 }

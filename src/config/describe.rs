@@ -4,10 +4,10 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Api, ApiKey, Canary, Config, Domain, HealthCheck, HttpIntegration, IntegrationKind, KeyDigest, KeyPart, Listen,
-    ListenTls, Located, LogDestination, LogFormat, ParameterMapping, ParameterSource, ParameterTarget, Route,
-    RouteCache, Server, Sources, Stage, StageCache, Sticky, Target, Telemetry, Throttle, UpstreamTls, UsagePlan,
-    api_key,
+    Api, ApiKey, Canary, Certificate, ClientAuth, Config, Domain, HealthCheck, HttpIntegration, IntegrationKind,
+    KeyDigest, KeyPart, Listen, ListenTls, Located, LogDestination, LogFormat, ParameterMapping, ParameterSource,
+    ParameterTarget, Route, RouteCache, Server, Sources, Stage, StageCache, Sticky, Target, Telemetry, Throttle,
+    UpstreamTls, UsagePlan, api_key,
 };
 use crate::base::units::{write_duration, write_size};
 
@@ -117,10 +117,13 @@ impl Describe<'_> {
         })
     }
 
-    /// Of the authorities only the start of a digest: the text is long, and it is only asked whether it changed.
+    /// Of texts in PEM only the start of a digest: they are long or secret, and it is only asked whether they changed.
     fn tls(self, tls: &UpstreamTls) -> Value {
+        let digest = |pem: &str| format!("sha256:{}", hex(&api_key::digest(pem)[..4]));
         json!({
-            "ca": tls.ca_pem.as_deref().map(|pem| format!("sha256:{}", hex(&api_key::digest(pem)[..4]))),
+            "ca": tls.ca_pem.as_deref().map(digest),
+            "cert": tls.client.as_ref().map(|client| digest(&client.cert_pem)),
+            "key": tls.client.as_ref().map(|client| digest(&client.key_pem)),
             "server_name": tls.server_name.as_deref().map(|name| self.text(name)),
         })
     }
@@ -171,20 +174,43 @@ fn describe_server(server: &Server) -> Value {
     json!({
         "listen": server.listen.iter().map(describe_listener).collect::<Vec<_>>(),
         "threads": server.threads,
+        "drain_delay": write_duration(server.drain_delay),
         "drain": write_duration(server.drain),
+        "trusted_proxies": server.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "limits": {
             "head": write_size(limits.head_bytes_max as u64),
             "body": describe_body_limit(limits.body_bytes_max),
             "head_timeout": write_duration(limits.head_timeout),
             "body_timeout": write_duration(limits.body_timeout),
+            "body_rate_min": write_size(limits.body_rate_min),
             "idle_timeout": write_duration(limits.idle_timeout),
+            "fields_max": limits.fields_max,
+            "connections_max": describe_count(limits.connections_max),
+            "connections_per_address_max": describe_count(limits.connections_per_address_max),
+            "requests_per_connection_max": describe_count(limits.requests_per_connection_max),
+            "in_flight_max": describe_count(limits.in_flight_max),
+            "memory_max": describe_body_limit(limits.memory_bytes_max),
         },
     })
 }
 
 fn describe_listener(listen: &Listen) -> Value {
-    let tls = |tls: &ListenTls| json!({ "cert": tls.cert.display().to_string(), "key": tls.key.display().to_string() });
-    json!({ "address": *listen.address, "tls": listen.tls.as_ref().map(tls), "h2": listen.h2 })
+    json!({
+        "address": *listen.address,
+        "tls": listen.tls.as_ref().map(describe_listen_tls),
+        "h2": listen.h2,
+        "proxy_protocol": listen.proxy_protocol,
+    })
+}
+
+fn describe_listen_tls(tls: &ListenTls) -> Value {
+    let pair = |it: &Certificate| json!({ "cert": it.cert.display().to_string(), "key": it.key.display().to_string() });
+    json!({
+        "certificates": tls.certificates.iter().map(pair).collect::<Vec<_>>(),
+        "min_version": tls.min_version.as_str(),
+        "client_ca": tls.client_auth.as_ref().map(|auth| auth.ca.display().to_string()),
+        "client_auth": tls.client_auth.as_ref().map(ClientAuth::as_str),
+    })
 }
 
 fn describe_telemetry(telemetry: &Telemetry) -> Value {
@@ -233,6 +259,10 @@ fn describe_route_cache(cache: &RouteCache) -> Value {
 
 fn describe_throttle(throttle: &Throttle) -> Value {
     json!({ "rate": throttle.rate, "burst": throttle.burst })
+}
+
+fn describe_count(count: usize) -> Value {
+    if count == usize::MAX { json!("unlimited") } else { json!(count) }
 }
 
 fn describe_body_limit(bytes: u64) -> String {

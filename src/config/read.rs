@@ -176,6 +176,12 @@ impl<'a> Value<'a> {
         None
     }
 
+    /// Leaves a fault at a place within the value.
+    pub fn refuse_at<T>(self, span: Span, message: impl Into<String>, help: impl Into<String>) -> Option<T> {
+        self.reading.add(Fault::at(span, message).with_help(help));
+        None
+    }
+
     /// Leaves a fault under the key.
     pub fn at_name(self, message: impl Into<String>, help: impl Into<String>) {
         self.reading.add(Fault::at(self.name_span, message).with_help(help));

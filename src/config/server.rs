@@ -1,9 +1,9 @@
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::read::Value;
-use super::{Limits, Located, Span};
+use super::{Limits, ListenTls, Located, Span};
+use crate::base::{Network, Networks};
 
 /// `[server]`: the data plane's sockets.
 #[derive(Debug)]
@@ -12,8 +12,12 @@ pub struct Server {
     pub listen: Vec<Listen>,
     /// 0: one per core.
     pub threads: usize,
+    /// `drain_delay`: how long requests are still taken after SIGTERM, while `/readyz` says no; 5 s unless written.
+    pub drain_delay: Duration,
     /// `drain`: how long requests in flight may take after SIGTERM; 30 s unless written.
     pub drain: Duration,
+    /// `trusted_proxies`: who may say for whom it asks, by `X-Forwarded-For` or PROXY protocol. Nobody unless written.
+    pub trusted_proxies: Networks,
     pub limits: Limits,
 }
 
@@ -24,22 +28,19 @@ pub struct Listen {
     pub tls: Option<ListenTls>,
     /// HTTP/2: by ALPN with TLS, by prior knowledge without. True with TLS, false without, unless written.
     pub h2: bool,
-}
-
-/// Paths of PEM files, resolved against the file that names them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListenTls {
-    pub cert: Located<PathBuf>,
-    pub key: Located<PathBuf>,
+    /// `proxy_protocol`: every connection begins with a header of PROXY protocol, v1 or v2. False unless written.
+    pub proxy_protocol: bool,
 }
 
 impl Default for Server {
     fn default() -> Server {
         let address = Located::new("0.0.0.0:8080".to_owned(), Span::default());
         Server {
-            listen: vec![Listen { address, tls: None, h2: false }],
+            listen: vec![Listen { address, tls: None, h2: false, proxy_protocol: false }],
             threads: 0,
+            drain_delay: Duration::from_secs(5),
             drain: Duration::from_secs(30),
+            trusted_proxies: Networks::default(),
             limits: Limits::default(),
         }
     }
@@ -47,15 +48,28 @@ impl Default for Server {
 
 impl Server {
     pub(super) fn read(value: Value<'_>) -> Option<Server> {
-        let table = value.table("[server]", &["listen", "threads", "drain", "limits"])?;
+        let keys = ["listen", "threads", "drain_delay", "drain", "trusted_proxies", "limits"];
+        let table = value.table("[server]", &keys)?;
         let default = Server::default();
+        let trusted_proxies: Networks = table.list("trusted_proxies", read_network).into_iter().collect();
+        let listen = table.or("listen", default.listen, read_listeners);
+        for listener in listen.iter().filter(|listener| listener.proxy_protocol && trusted_proxies.is_empty()) {
+            let why = "`proxy_protocol` needs to know who may speak it";
+            value.refuse_at::<()>(listener.address.span, why, "list the balancers in `server.trusted_proxies`");
+        }
         Some(Server {
-            listen: table.or("listen", default.listen, read_listeners),
+            listen,
             threads: table.or("threads", 0, |value| value.integer(0..=1024)?.try_into().ok()),
-            drain: table.or("drain", default.drain, |value| value.duration(Duration::ZERO..=Duration::from_secs(3600))),
+            drain_delay: table.or("drain_delay", default.drain_delay, read_patience),
+            drain: table.or("drain", default.drain, read_patience),
+            trusted_proxies,
             limits: table.or("limits", default.limits, Limits::read),
         })
     }
+}
+
+fn read_patience(value: Value<'_>) -> Option<Duration> {
+    value.duration(Duration::ZERO..=Duration::from_secs(3600))
 }
 
 fn read_listeners(value: Value<'_>) -> Option<Vec<Listen>> {
@@ -69,23 +83,21 @@ fn read_listeners(value: Value<'_>) -> Option<Vec<Listen>> {
 impl Listen {
     fn read(value: Value<'_>) -> Option<Listen> {
         if value.is_string() {
-            return Some(Listen { address: value.located(read_address)?, tls: None, h2: false });
+            return Some(Listen { address: value.located(read_address)?, tls: None, h2: false, proxy_protocol: false });
         }
-        let table = value.table("a listener", &["address", "tls", "h2"])?;
+        let table = value.table("a listener", &["address", "tls", "h2", "proxy_protocol"])?;
         let address = table.required("address", |value| value.located(read_address));
         let tls = table.optional("tls", ListenTls::read);
         let h2 = table.or("h2", table.get("tls").is_some(), Value::bool);
-        Some(Listen { address: address?, tls, h2 })
+        let proxy_protocol = table.or("proxy_protocol", false, Value::bool);
+        Some(Listen { address: address?, tls, h2, proxy_protocol })
     }
 }
 
-impl ListenTls {
-    fn read(value: Value<'_>) -> Option<ListenTls> {
-        let table = value.table("a listener's tls", &["cert", "key"])?;
-        let cert = table.required("cert", |value| value.located(Value::path));
-        let key = table.required("key", |value| value.located(Value::path));
-        Some(ListenTls { cert: cert?, key: key? })
-    }
+/// Reads a block of addresses.
+fn read_network(value: Value<'_>) -> Option<Network> {
+    let text = value.text()?;
+    Network::parse(&text).map_err(|help| value.refuse_text::<()>("which is no block of addresses", help)).ok()
 }
 
 /// Reads an address to listen on: an IP address and a port.

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use http::uri::Authority;
 
-use super::Located;
 use super::read::Value;
+use super::{ClientCertificate, Located};
 
 /// `"host:port"` or `{ address = "host:port", weight = 3 }`
 #[derive(Debug)]
@@ -64,6 +64,7 @@ pub struct UpstreamTls {
     pub ca_pem: Option<String>,
     /// The name to send and to verify; the uri's host unless written.
     pub server_name: Option<String>,
+    pub client: Option<ClientCertificate>,
 }
 
 impl Target {
@@ -172,22 +173,28 @@ impl Ejection {
 
 impl UpstreamTls {
     pub(super) fn read(value: Value<'_>) -> Option<UpstreamTls> {
-        let table = value.table("a back end's tls", &["ca", "server_name"])?;
+        let table = value.table("a back end's tls", &["ca", "cert", "key", "server_name"])?;
         Some(UpstreamTls {
             ca_pem: table.optional("ca", read_ca),
             server_name: table.optional("server_name", read_server_name),
+            client: ClientCertificate::read(table),
         })
     }
 }
 
 fn read_ca(value: Value<'_>) -> Option<String> {
+    read_pem(value, "-----BEGIN CERTIFICATE-----", "certificate")
+}
+
+/// The text of a PEM file, which holds `mark` somewhere.
+pub(super) fn read_pem(value: Value<'_>, mark: &str, what: &str) -> Option<String> {
     let path = value.path()?;
     match std::fs::read_to_string(&path) {
-        Ok(pem) if pem.contains("-----BEGIN CERTIFICATE-----") => Some(pem),
-        Ok(_) => value.refuse_text("which holds no certificate", "name a file of PEM certificates"),
+        Ok(pem) if pem.contains(mark) => Some(pem),
+        Ok(_) => value.refuse_text(format_args!("which holds no {what}"), format!("name a PEM file with a {what}")),
         Err(error) => value.refuse_text(
             format_args!("which cannot be read: {}", super::load::explain(&error)),
-            "name a file of PEM certificates; the path is relative to this file",
+            format!("name a PEM file with a {what}; the path is relative to this file"),
         ),
     }
 }

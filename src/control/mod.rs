@@ -11,6 +11,7 @@ mod cache;
 mod configuration;
 mod probes;
 mod problem;
+mod upgrade;
 mod usage;
 
 use std::net::{SocketAddr, TcpListener};
@@ -21,6 +22,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::delivery::Reloader;
 use crate::gateway::snapshot::Live;
@@ -33,21 +35,29 @@ const OPENAPI: &str = include_str!("openapi.json");
 pub struct Control {
     live: Arc<Live>,
     reloader: Arc<Reloader>,
+    upgrades: mpsc::Sender<Upgrade>,
+}
+
+/// An operator asks that the program be started anew and take over; the reply is the new process's id, or why not.
+#[derive(Debug)]
+pub struct Upgrade {
+    pub reply: oneshot::Sender<Result<u32, String>>,
 }
 
 type Shared = axum::extract::State<Arc<Control>>;
 
 impl Control {
-    pub fn new(live: Arc<Live>, reloader: Arc<Reloader>) -> Control {
-        Control { live, reloader }
+    pub fn new(live: Arc<Live>, reloader: Arc<Reloader>, upgrades: mpsc::Sender<Upgrade>) -> Control {
+        Control { live, reloader, upgrades }
     }
 }
 
-/// Serves the admin listener for as long as the process lives.
-pub async fn serve(socket: TcpListener, control: Arc<Control>) {
+/// Serves the admin listener until `closed`, and then answers what has been asked.
+pub async fn serve(socket: TcpListener, control: Arc<Control>, closed: impl Future<Output = ()> + Send + 'static) {
     let served = async {
         let listener = tokio::net::TcpListener::from_std(socket)?;
-        axum::serve(listener, router(control).into_make_service_with_connect_info::<SocketAddr>()).await
+        let service = router(control).into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, service).with_graceful_shutdown(closed).await
     };
     if let Err(error) = served.await {
         tracing::error!(%error, "the admin listener stopped");
@@ -61,6 +71,7 @@ fn router(control: Arc<Control>) -> Router {
         .route("/v1/config", get(configuration::config))
         .route("/v1/explain", get(configuration::explain))
         .route("/v1/reload", post(configuration::reload))
+        .route("/v1/upgrade", post(upgrade::upgrade))
         .route("/v1/promote", post(configuration::promote))
         .route("/v1/usage", get(usage::usage))
         .route("/v1/usage/extend", post(usage::extend))

@@ -30,6 +30,7 @@ pub struct Origin {
 pub(super) struct StartedWith {
     listen: Vec<config::Listen>,
     threads: usize,
+    drain_delay: Duration,
     drain: Duration,
     admin_listen: String,
     state_dir: PathBuf,
@@ -154,10 +155,11 @@ impl Origin {
 
 impl StartedWith {
     pub fn of(config: &config::Config) -> StartedWith {
-        let Server { listen, threads, drain, .. } = &config.server;
+        let Server { listen, threads, drain_delay, drain, .. } = &config.server;
         StartedWith {
             listen: listen.clone(),
             threads: *threads,
+            drain_delay: *drain_delay,
             drain: *drain,
             admin_listen: config.admin.listen.value.clone(),
             state_dir: config.state.dir.value.clone(),
@@ -169,6 +171,7 @@ impl StartedWith {
         let fields = [
             ("server.listen", self.listen == other.listen),
             ("server.threads", self.threads == other.threads),
+            ("server.drain_delay", self.drain_delay == other.drain_delay),
             ("server.drain", self.drain == other.drain),
             ("admin.listen", self.admin_listen == other.admin_listen),
             ("state.dir", self.state_dir == other.state_dir),

@@ -8,6 +8,7 @@ use pingora_core::connectors::http::Connector;
 use tokio::sync::mpsc;
 
 use super::StartError;
+use super::tls::{self, Keeper};
 use crate::delivery::{Reloader, aside};
 use crate::gateway::snapshot::Live;
 
@@ -16,8 +17,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// An editor's or Kubernetes' save is several events; they are over by then.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// Starts the background thread: clock, caches, names and health of back ends, and the file watcher.
-pub(super) fn start(live: Arc<Live>, reloader: Arc<Reloader>) -> Result<(), StartError> {
+/// Starts the background thread: clock, caches, names and health of back ends, certificates, and the file watcher.
+pub(super) fn start(live: Arc<Live>, reloader: Arc<Reloader>, keepers: Vec<Arc<Keeper>>) -> Result<(), StartError> {
     let cannot = |error: std::io::Error| StartError::new(format!("cannot start the background thread: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
     std::thread::Builder::new()
@@ -26,7 +27,8 @@ pub(super) fn start(live: Arc<Live>, reloader: Arc<Reloader>) -> Result<(), Star
             // Health checks have connections of their own, and few.
             let connector = Connector::new(Some(ConnectorOptions::new(HEALTH_POOL_SIZE)));
             runtime.block_on(async {
-                tokio::join!(tick(&live), live.pools().tend(live.clock(), &connector), watch_files(reloader));
+                let back_ends = live.pools().tend(live.clock(), &connector);
+                tokio::join!(tick(&live), back_ends, tls::keep(keepers, &live), watch_files(reloader));
             });
         })
         .map_err(cannot)?;
@@ -39,12 +41,21 @@ async fn tick(live: &Live) {
         every.tick().await;
         live.clock().resync();
         live.maintain_caches();
+        live.watch_memory(resident_bytes());
         let retired = live.take_retired();
         if !retired.is_empty() {
             // Where no thread is to be had they go here and now.
             let _ = aside("retire", move || drop(retired));
         }
     }
+}
+
+/// What the process holds of the machine's memory, where the system says it (proc(5)).
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = resident.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib << 10)
 }
 
 /// Reloads after a file of the configuration changed. Folders are watched, since editors and Kubernetes rename.

@@ -2,15 +2,22 @@
 //!
 //! In: a configuration file. Out: an exit code, after every request in flight has ended or had its time.
 //! Promises: every socket is bound before anything is served, and what cannot be honoured is one clear line, not a
-//! panic; a reload that fails changes nothing; after SIGTERM nothing new is accepted, what is in flight may finish
-//! for `server.drain`, counters and logs are written. Tasks are spawned here and nowhere above.
+//! panic; a reload or an upgrade that fails changes nothing; after SIGTERM balancers hear of it first, then nothing new
+//! is accepted, what is in flight may finish for `server.drain`, what is not answered by then is refused, counters and
+//! logs are written. Tasks are spawned here and nowhere above.
 //! Cost: one thread per core for the data plane, one for the admin listener, one for the background.
 
 mod background;
+mod descriptors;
+mod doors;
 mod listen;
+mod proxied;
 mod run;
 mod signals;
+mod start;
+mod supervisor;
 mod tls;
+mod upgrade;
 mod worker;
 
 pub use run::{RunError, run};

@@ -1,27 +1,31 @@
+use std::future::pending;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot};
 
-use super::listen::{self, Listener};
-use super::signals::{Signal, Signals};
-use super::worker::Worker;
+use super::doors::{self, Doors};
+use super::listen::Bound;
+use super::signals::{Event, Signals, Waited};
+use super::start::{Admin, Started};
+use super::supervisor::Supervisor;
+use super::upgrade::{Attempt, Offer};
+use super::worker::{self, Worker};
 use super::{StartError, background};
-use crate::base::Clock;
-use crate::config::{self, Config, Faults};
-use crate::control::{self, Control};
-use crate::delivery::{Origin, Reloader};
-use crate::gateway::integrate::Pools;
-use crate::gateway::snapshot::{Live, Snapshot};
-use crate::store::Store;
-use crate::telemetry::Telemetry;
+use crate::config::Faults;
+use crate::control::{self, Control, Upgrade};
+use crate::delivery::Reloader;
+use crate::gateway::snapshot::Live;
 
 /// Why `run` ended early.
 #[derive(Debug)]
 pub enum RunError {
     Faults(Faults),
     Start(StartError),
+    /// It served, and could not write at its end what must last.
+    Unwritten,
 }
 
 impl From<Faults> for RunError {
@@ -36,88 +40,237 @@ impl From<StartError> for RunError {
     }
 }
 
-/// Serves `file` until SIGTERM or SIGINT. Returns after the drain.
-pub fn run(file: &Path) -> Result<(), RunError> {
-    start_logging();
-    pingora_rustls::install_default_crypto_provider();
-    let config = config::load(file)?;
-    let listeners = config.server.listen.iter().map(Listener::bind).collect::<Result<Vec<_>, _>>()?;
-    let listeners: Vec<Arc<Listener>> = listeners.into_iter().map(Arc::new).collect();
-    let admin_socket = listen::bind(&config.admin.listen)?;
-    let admin_address = admin_socket.local_addr().map_err(|error| StartError::new(error.to_string()))?;
-    let threads = worker_count(config.server.threads);
-    let drain = config.server.drain;
-
-    let origin = Origin::of(file, &config);
-    let live = Arc::new(start_live(config)?);
-    let reloader = Arc::new(Reloader::new(Arc::clone(&live), origin));
-    let (stop, stopping) = watch::channel(false);
-    let workers = (0..threads)
-        .map(|number| Worker::start(number, Arc::clone(&live), &listeners, stopping.clone()))
-        .collect::<Result<Vec<_>, _>>()?;
-    background::start(Arc::clone(&live), Arc::clone(&reloader))?;
-    let control = Arc::new(Control::new(Arc::clone(&live), Arc::clone(&reloader)));
-    let mut signals = Signals::watch()?;
-    start_admin(admin_socket, control)?;
-
-    tracing::info!(summary = %live.snapshot().summary(), threads, "serving");
-    let urls: Vec<String> = listeners.iter().map(|listener| listener.url()).collect();
-    eprintln!("tollgate: ready, serving on {}, admin on http://{admin_address}", urls.join(","));
-    wait_for_the_end(&mut signals, &live, &reloader);
-    finish(stop, workers, drain, &mut signals, &live);
-    Ok(())
-}
-
-fn start_live(config: Config) -> Result<Live, RunError> {
-    let clock = Clock::system();
-    let store = Store::open(&config.state.dir, config.state.unsaved_max);
-    let store = store.map_err(|error| StartError::new(error.to_string()))?;
-    let telemetry = Telemetry::open(&config.telemetry, clock.now()).map_err(StartError::new)?;
-    let pools = Arc::new(Pools::default());
-    let compiled = Snapshot::compile(config, &store, &pools, None)?;
-    Ok(Live::new(clock, telemetry, store, pools, compiled))
-}
-
-fn wait_for_the_end(signals: &mut Signals, live: &Live, reloader: &Reloader) {
-    loop {
-        match signals.next() {
-            // What went wrong has been logged and is kept for `/readyz`.
-            Signal::Reload => drop(reloader.reload()),
-            Signal::ReopenLogs => live.telemetry().access_log.reopen(),
-            Signal::Stop => return,
+impl std::fmt::Display for RunError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            RunError::Faults(faults) => write!(f, "the configuration has faults\n\n{}", faults.render(false)),
+            RunError::Start(why) => why.fmt(f),
+            RunError::Unwritten => f.write_str("quota counters or log lines were not written; the log says which"),
         }
     }
 }
 
-/// Stops accepting, gives what is in flight its time, writes what must last.
-fn finish(stop: watch::Sender<bool>, workers: Vec<Worker>, drain: Duration, signals: &mut Signals, live: &Live) {
-    live.start_draining();
-    tracing::info!(in_flight = live.connections().count(), "draining");
-    // Nobody listens any more when every worker has died.
-    let _ = stop.send(true);
-    let all_done = super::worker::join_all(workers);
-    if !signals.wait_until_done(all_done, drain) {
-        tracing::warn!(in_flight = live.connections().count(), "the drain's time is over, connections are cut");
-    }
-    live.flush();
-    tracing::info!("stopped");
+/// Between a client's connection and its first bytes.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+/// Requests that are refused at the drain's end leave in this time.
+const CUT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the admin listener was asked last is answered in this time.
+const ADMIN_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Why a gateway that served ends.
+enum End {
+    Stopped,
+    /// The same, and somebody waits at a terminal.
+    Interrupted,
+    /// Another process has the sockets.
+    Replaced,
 }
 
-fn start_admin(socket: std::net::TcpListener, control: Arc<Control>) -> Result<(), StartError> {
+/// What runs.
+struct Running {
+    live: Arc<Live>,
+    reloader: Arc<Reloader>,
+    listeners: Vec<Bound>,
+    admin: Admin,
+    workers: Vec<Worker>,
+    doors: Doors,
+    /// Ends the admin listener, which outlives the data plane's otherwise.
+    admin_doors: Doors,
+    /// Its last answer has been given.
+    admin_done: oneshot::Receiver<()>,
+    supervisor: Supervisor,
+    /// Runs while the process before this one drains.
+    support: Option<JoinHandle<()>>,
+    drain_delay: Duration,
+    drain: Duration,
+}
+
+/// Serves `file` until SIGTERM or SIGINT, or until another process has taken over. Returns after the drain.
+pub fn run(file: &Path) -> Result<(), RunError> {
+    start_logging();
+    pingora_rustls::install_default_crypto_provider();
+    let started = Started::from(file)?;
+    let (ask, mut asked) = mpsc::channel(1);
+    let mut signals = Signals::watch()?;
+    let mut running = Running::start(started, ask)?;
+    let end = running.serve(&mut signals, &mut asked);
+    if running.finish(end, &mut signals) { Ok(()) } else { Err(RunError::Unwritten) }
+}
+
+impl Running {
+    fn start(started: Started, ask: mpsc::Sender<Upgrade>) -> Result<Running, StartError> {
+        let Started { live, reloader, listeners, admin, threads, drain_delay, drain, predecessor } = started;
+        let ((doors, watch), (admin_doors, admin_watch)) = (Doors::new(), Doors::new());
+        let support = predecessor.map(|predecessor| predecessor.support(Arc::clone(&live))).transpose()?;
+        let start_worker = |number| Worker::start(number, Arc::clone(&live), &listeners, watch.clone());
+        let workers = (0..threads).map(start_worker).collect::<Result<Vec<_>, _>>()?;
+        let keepers = listeners.iter().filter_map(|bound| bound.listener.tls.clone()).collect();
+        background::start(Arc::clone(&live), Arc::clone(&reloader), keepers)?;
+        let control = Arc::new(Control::new(Arc::clone(&live), Arc::clone(&reloader), ask));
+        let admin_done = start_admin(&admin, control, doors::told(admin_watch.closed))?;
+
+        tracing::info!(summary = %live.snapshot().summary(), threads, "serving");
+        let urls: Vec<String> = listeners.iter().map(|bound| bound.listener.url()).collect();
+        let admin_address = admin.socket.local_addr().map_err(|error| StartError::new(error.to_string()))?;
+        eprintln!("tollgate: ready, serving on {}, admin on http://{admin_address}", urls.join(","));
+        let supervisor = Supervisor::of_this_process();
+        supervisor.ready();
+        let running = Running {
+            live,
+            reloader,
+            listeners,
+            admin,
+            workers,
+            doors,
+            admin_doors,
+            admin_done,
+            supervisor,
+            support,
+            drain_delay,
+            drain,
+        };
+        Ok(running)
+    }
+
+    fn serve(&mut self, signals: &mut Signals, asked: &mut mpsc::Receiver<Upgrade>) -> End {
+        let mut attempt: Option<Attempt> = None;
+        let mut waiting: Option<Upgrade> = None;
+        loop {
+            let ended = match signals.next(asked, attempt.as_mut()) {
+                Event::Reload => {
+                    self.reload();
+                    continue;
+                }
+                Event::ReopenLogs => {
+                    self.live.telemetry().access_log.reopen();
+                    continue;
+                }
+                Event::Upgrade(from) if attempt.is_some() => {
+                    answer(from, &Err("an upgrade is under way".to_owned()));
+                    continue;
+                }
+                Event::Upgrade(from) => {
+                    waiting = from;
+                    match self.start_upgrade() {
+                        Ok(started) => {
+                            attempt = Some(started);
+                            continue;
+                        }
+                        Err(why) => Err(why),
+                    }
+                }
+                Event::Upgraded(ended) => ended,
+                end @ (Event::Stop | Event::Interrupt) => {
+                    // One that has succeeded in this moment goes on serving.
+                    attempt.take().map(Attempt::give_up);
+                    return if matches!(end, Event::Stop) { End::Stopped } else { End::Interrupted };
+                }
+            };
+            attempt = None;
+            answer(waiting.take(), &ended);
+            match ended {
+                Ok(pid) => {
+                    tracing::info!(pid, "another process serves from here on");
+                    self.supervisor.replaced_by(pid);
+                    return End::Replaced;
+                }
+                Err(why) => tracing::error!(why, "not upgraded, this process goes on serving"),
+            }
+        }
+    }
+
+    fn reload(&self) {
+        self.supervisor.reloading();
+        // What went wrong has been logged and is kept for `/readyz`.
+        drop(self.reloader.reload());
+        self.supervisor.ready();
+    }
+
+    fn start_upgrade(&self) -> Result<Attempt, String> {
+        if self.support.as_ref().is_some_and(|support| !support.is_finished()) {
+            return Err("the gateway before this one is still draining; try again in a moment".to_owned());
+        }
+        let copy = |socket: &std::net::TcpListener| {
+            socket.try_clone().map_err(|error| format!("cannot copy a listening socket: {error}"))
+        };
+        let of_data = self.listeners.iter().map(|bound| Ok((bound.written.clone(), copy(&bound.socket)?)));
+        let of_admin = std::iter::once_with(|| Ok((self.admin.written.clone(), copy(&self.admin.socket)?)));
+        let sockets = of_data.chain(of_admin).collect::<Result<Vec<_>, String>>()?;
+        Attempt::start(Offer { live: Arc::clone(&self.live), sockets })
+    }
+
+    /// Stops accepting, gives what is in flight its time, writes what must last. Says whether it is written.
+    fn finish(mut self, end: End, signals: &mut Signals) -> bool {
+        self.live.start_draining();
+        let workers = std::mem::take(&mut self.workers);
+        let mut hurry = Waited::Over;
+        match end {
+            End::Replaced => {
+                self.doors.close();
+                self.listeners.clear();
+                self.admin_doors.close();
+                // Clients that keep their connection learn with their next answer that it is over.
+                hurry = signals.wait(self.live.connections().closed_all(), self.drain_delay);
+            }
+            End::Stopped => {
+                self.supervisor.stopping();
+                tracing::info!(delay_s = self.drain_delay.as_secs_f64(), "not ready any more");
+                hurry = signals.wait(pending::<()>(), self.drain_delay);
+                self.let_go(signals);
+            }
+            End::Interrupted => self.let_go(signals),
+        }
+        tracing::info!(in_flight = self.live.connections().count(), "draining");
+        self.doors.stop();
+        let mut all_done = worker::join_all(workers);
+        let limit = if hurry == Waited::Hurried { Duration::ZERO } else { self.drain };
+        if signals.wait(&mut all_done, limit) != Waited::Done {
+            tracing::warn!(in_flight = self.live.connections().count(), "what is not answered yet is refused");
+            self.live.cut();
+            self.doors.cut();
+            signals.wait(&mut all_done, CUT_PATIENCE);
+        }
+        let is_written = self.live.flush();
+        self.admin_doors.close();
+        signals.wait(&mut self.admin_done, ADMIN_PATIENCE);
+        tracing::info!("stopped");
+        is_written
+    }
+
+    /// Nobody is accepted any more. Who was at the last moment has time to say what it wants.
+    fn let_go(&mut self, signals: &mut Signals) {
+        self.doors.close();
+        self.listeners.clear();
+        signals.wait(self.live.connections().closed_all(), LAST_WORDS);
+    }
+}
+
+fn answer(waiting: Option<Upgrade>, ended: &Result<u32, String>) {
+    if let Some(Upgrade { reply }) = waiting {
+        // Who asked may have gone away.
+        let _ = reply.send(ended.clone());
+    }
+}
+
+fn start_admin(
+    admin: &Admin,
+    control: Arc<Control>,
+    closed: impl Future<Output = ()> + Send + 'static,
+) -> Result<oneshot::Receiver<()>, StartError> {
     let cannot = |error: std::io::Error| StartError::new(format!("cannot start the admin thread: {error}"));
+    let socket = admin.socket.try_clone().map_err(cannot)?;
+    let (end, ended) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
     std::thread::Builder::new()
         .name("admin".to_string())
-        .spawn(move || runtime.block_on(control::serve(socket, control)))
+        .spawn(move || {
+            runtime.block_on(control::serve(socket, control, closed));
+            // Nobody waits for it in a process that has ended in another way.
+            let _ = end.send(());
+        })
         .map_err(cannot)?;
-    Ok(())
-}
-
-fn worker_count(written: usize) -> usize {
-    match written {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    }
+    Ok(ended)
 }
 
 /// Our own words go to standard error; `RUST_LOG` chooses how many of them.

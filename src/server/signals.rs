@@ -2,18 +2,35 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{self, SignalKind};
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 
 use super::StartError;
+use super::upgrade::Attempt;
+use crate::control::Upgrade;
 
-/// What the operator asks by signal.
-pub(super) enum Signal {
+/// What happens to a gateway that serves.
+pub(super) enum Event {
     /// SIGHUP
     Reload,
     /// SIGUSR1, after log files were moved away
     ReopenLogs,
-    /// SIGTERM or SIGINT
+    /// SIGUSR2, or a request to the admin listener that wants to hear how it went
+    Upgrade(Option<Upgrade>),
+    /// The upgrade under way has ended: the new process's id, or why this one goes on.
+    Upgraded(Result<u32, String>),
+    /// SIGTERM
     Stop,
+    /// SIGINT: somebody waits at a terminal
+    Interrupt,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waited {
+    Done,
+    Over,
+    /// Somebody asked once more to stop.
+    Hurried,
 }
 
 /// The signals of this process, waited for on a runtime of the main thread.
@@ -21,6 +38,7 @@ pub(super) struct Signals {
     runtime: Runtime,
     hangup: unix::Signal,
     user1: unix::Signal,
+    user2: unix::Signal,
     terminate: unix::Signal,
     interrupt: unix::Signal,
 }
@@ -31,35 +49,45 @@ impl Signals {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
         let guard = runtime.enter();
         let on = |kind| unix::signal(kind).map_err(cannot);
-        let (hangup, user1) = (on(SignalKind::hangup())?, on(SignalKind::user_defined1())?);
+        let hangup = on(SignalKind::hangup())?;
+        let (user1, user2) = (on(SignalKind::user_defined1())?, on(SignalKind::user_defined2())?);
         let (terminate, interrupt) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
         drop(guard);
-        Ok(Signals { runtime, hangup, user1, terminate, interrupt })
+        Ok(Signals { runtime, hangup, user1, user2, terminate, interrupt })
     }
 
-    /// Blocks until a signal arrives.
-    pub(super) fn next(&mut self) -> Signal {
-        let Signals { runtime, hangup, user1, terminate, interrupt } = self;
+    /// Blocks until something happens.
+    pub(super) fn next(&mut self, asked: &mut mpsc::Receiver<Upgrade>, attempt: Option<&mut Attempt>) -> Event {
+        let Signals { runtime, hangup, user1, user2, terminate, interrupt } = self;
+        let upgraded = async {
+            match attempt {
+                Some(attempt) => (&mut attempt.ended).await.unwrap_or_else(|_| Err("its thread has ended".to_owned())),
+                None => std::future::pending().await,
+            }
+        };
         runtime.block_on(async {
             tokio::select! {
-                _ = hangup.recv() => Signal::Reload,
-                _ = user1.recv() => Signal::ReopenLogs,
-                _ = terminate.recv() => Signal::Stop,
-                _ = interrupt.recv() => Signal::Stop,
+                _ = hangup.recv() => Event::Reload,
+                _ = user1.recv() => Event::ReopenLogs,
+                _ = user2.recv() => Event::Upgrade(None),
+                Some(upgrade) = asked.recv() => Event::Upgrade(Some(upgrade)),
+                ended = upgraded => Event::Upgraded(ended),
+                _ = terminate.recv() => Event::Stop,
+                _ = interrupt.recv() => Event::Interrupt,
             }
         })
     }
 
-    /// Blocks until `done`, at most for `limit`; a second signal to stop means now. Says whether it was done.
-    pub(super) fn wait_until_done(&mut self, done: oneshot::Receiver<()>, limit: Duration) -> bool {
+    /// Blocks until `done`, at most for `limit`; a second signal to stop means now.
+    pub(super) fn wait(&mut self, done: impl Future, limit: Duration) -> Waited {
         let Signals { runtime, terminate, interrupt, .. } = self;
         let until = Instant::now() + limit;
         runtime.block_on(async {
             tokio::select! {
-                _ = done => true,
-                _ = terminate.recv() => false,
-                _ = interrupt.recv() => false,
-                () = tokio::time::sleep_until(until.into()) => false,
+                _ = done => Waited::Done,
+                _ = terminate.recv() => Waited::Hurried,
+                _ = interrupt.recv() => Waited::Hurried,
+                () = tokio::time::sleep_until(until.into()) => Waited::Over,
             }
         })
     }

@@ -1,4 +1,6 @@
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -10,10 +12,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use super::StartError;
-use super::listen::Listener;
+use super::doors::{self, Entrance, Watch};
+use super::listen::{Bound, Listener};
+use super::proxied;
 use super::tls::shake_hands;
 use crate::gateway::proxy::{self, Express, Lane, Peer, Wire};
-use crate::gateway::snapshot::Live;
+use crate::gateway::snapshot::{Live, Pressure, Snapshot};
+use crate::telemetry::{Cut, Shed};
 
 /// After `accept` failed for want of file descriptors there is no use in trying at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -32,17 +37,18 @@ impl Worker {
     pub(super) fn start(
         number: usize,
         live: Arc<Live>,
-        listeners: &[Arc<Listener>],
-        shutdown: ShutdownWatch,
+        listeners: &[Bound],
+        watch: Watch,
     ) -> Result<Worker, StartError> {
-        let listeners = listeners.to_vec();
+        let copy = |bound: &Bound| Ok((bound.copy()?, Arc::clone(&bound.listener)));
+        let listeners = listeners.iter().map(copy).collect::<Result<Vec<_>, StartError>>()?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| StartError::new(format!("cannot start a worker: {error}")))?;
         let thread = std::thread::Builder::new()
             .name(format!("worker-{number}"))
-            .spawn(move || runtime.block_on(serve(live, listeners, shutdown)))
+            .spawn(move || runtime.block_on(serve(live, listeners, watch)))
             .map_err(|error| StartError::new(format!("cannot start a worker: {error}")))?;
         Ok(Worker { thread })
     }
@@ -62,7 +68,7 @@ pub(super) fn join_all(workers: Vec<Worker>) -> oneshot::Receiver<()> {
     all_done
 }
 
-async fn serve(live: Arc<Live>, listeners: Vec<Arc<Listener>>, shutdown: ShutdownWatch) {
+async fn serve(live: Arc<Live>, listeners: Vec<(std::net::TcpListener, Arc<Listener>)>, watch: Watch) {
     let (full, fetches) = proxy::lane(Arc::clone(&live));
     let express = Express::new(Arc::clone(&live), Arc::clone(&full), Arc::clone(&fetches));
     let fetching = tokio::spawn(async move { fetches.run().await });
@@ -70,12 +76,13 @@ async fn serve(live: Arc<Live>, listeners: Vec<Arc<Listener>>, shutdown: Shutdow
     let tending = tokio::spawn(tend(Arc::clone(&lanes)));
     let loops: Vec<_> = listeners
         .into_iter()
-        .map(|listener| tokio::spawn(accept_loop(Arc::clone(&live), Arc::clone(&lanes), listener, shutdown.clone())))
+        .map(|each| tokio::spawn(accept_loop(Arc::clone(&live), Arc::clone(&lanes), each, watch.clone())))
         .collect();
     for each in loops {
         // Ends when the watch says so; a panic in it is a bug that has been printed.
         let _ = each.await;
     }
+    doors::told(watch.stopping).await;
     // Kept connections that wait for a request are closed, requests in flight go on.
     lanes.full.http_cleanup().await;
     live.connections().closed_all().await;
@@ -97,26 +104,28 @@ struct Lanes {
     full: Arc<Lane>,
 }
 
-async fn accept_loop(live: Arc<Live>, lanes: Arc<Lanes>, listener: Arc<Listener>, mut shutdown: ShutdownWatch) {
-    let socket = match listener.socket.try_clone().and_then(TcpListener::from_std) {
-        Ok(socket) => socket,
+async fn accept_loop(
+    live: Arc<Live>,
+    lanes: Arc<Lanes>,
+    (socket, listener): (std::net::TcpListener, Arc<Listener>),
+    watch: Watch,
+) {
+    let mut entrance = match TcpListener::from_std(socket) {
+        Ok(socket) => Entrance::new(socket, watch.closed.clone()),
         Err(error) => {
             tracing::error!(address = %listener.address, %error, "a worker cannot use its listener");
             return;
         }
     };
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            _ = shutdown.changed() => return,
-            accepted = socket.accept() => accepted,
-        };
+    while let Some(accepted) = entrance.next().await {
         match accepted {
             Ok((tcp, peer)) => {
                 let open = live.connections().open();
-                let (lanes, listener, shutdown) = (Arc::clone(&lanes), Arc::clone(&listener), shutdown.clone());
+                let (lanes, listener, watch) = (Arc::clone(&lanes), Arc::clone(&listener), watch.clone());
+                let live = Arc::clone(&live);
                 tokio::spawn(async move {
-                    converse((tcp, peer), &lanes, &listener, &shutdown).await;
+                    let work = admit(&live, (tcp, peer), &lanes, &listener, &watch.stopping);
+                    woken_by(watch.cut.clone(), pin!(work)).await;
                     drop(open);
                 });
             }
@@ -128,20 +137,94 @@ async fn accept_loop(live: Arc<Live>, lanes: Arc<Lanes>, listener: Arc<Listener>
     }
 }
 
+/// Carries `work` on, and wakes it once when `watch` says so: what that means it finds out itself.
+async fn woken_by(watch: ShutdownWatch, mut work: Pin<&mut impl Future<Output = ()>>) {
+    let mut told = pin!(doors::told(watch));
+    let mut is_listening = false;
+    poll_fn(|cx| {
+        if !std::mem::replace(&mut is_listening, true) {
+            let _ = told.as_mut().poll(cx);
+        }
+        work.as_mut().poll(cx)
+    })
+    .await;
+}
+
+/// Finds out whose connection it is, and serves it if that may have one more.
+async fn admit(
+    live: &Live,
+    (mut tcp, mut peer): (TcpStream, SocketAddr),
+    lanes: &Lanes,
+    listener: &Listener,
+    shutdown: &ShutdownWatch,
+) {
+    let snapshot = live.snapshot();
+    if listener.is_proxied {
+        let Some(source) = Box::pin(read_source(&snapshot, &mut tcp, peer)).await else {
+            return live.telemetry().metrics.connection_cut(Cut::ProxyProtocol);
+        };
+        peer = source;
+    }
+    let seat = if live.overload().pressure() == Pressure::None {
+        let is_shared = snapshot.trusted_proxies().contains(peer.ip().to_canonical());
+        live.connections().seat(peer.ip(), is_shared, snapshot.limits())
+    } else {
+        Err(Shed::Memory)
+    };
+    drop(snapshot);
+    match seat {
+        Ok(_seat) => converse((tcp, peer), lanes, listener, shutdown).await,
+        Err(reason) => Box::pin(turn_away(live, (tcp, peer), lanes, listener, reason)).await,
+    }
+}
+
+/// Whose connection it is, as a trusted proxy says before all else. `None`: the proxy is not trusted, says something
+/// else, or says it too slowly.
+async fn read_source(snapshot: &Snapshot, tcp: &mut TcpStream, peer: SocketAddr) -> Option<SocketAddr> {
+    if !snapshot.trusted_proxies().contains(peer.ip().to_canonical()) {
+        tracing::debug!(%peer, "PROXY protocol is not taken from who is not among server.trusted_proxies");
+        return None;
+    }
+    let timeout = snapshot.limits().head_timeout;
+    match tokio::time::timeout(timeout, proxied::read_header(tcp)).await {
+        Ok(Ok(source)) => Some(source.unwrap_or(peer)),
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "a connection's PROXY protocol was not read");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+/// Tells a client that there is no room for it, where that costs little: before a TLS handshake it is only hung up on.
+async fn turn_away(
+    live: &Live,
+    (tcp, peer): (TcpStream, SocketAddr),
+    lanes: &Lanes,
+    listener: &Listener,
+    reason: Shed,
+) {
+    let answer = live.shed(reason);
+    let farewell = live.connections().farewell();
+    if listener.tls.is_none() && farewell.is_some() {
+        lanes.express.turn_away(tcp, peer, answer).await;
+    }
+}
+
 /// Every connection takes the express lane, which knows what to hand over.
 async fn converse((tcp, peer): (TcpStream, SocketAddr), lanes: &Lanes, listener: &Listener, shutdown: &ShutdownWatch) {
     match &listener.tls {
-        None if listener.is_h2 => lanes.express.converse_either(tcp, peer, shutdown).await,
-        None => lanes.express.converse(tcp, peer, shutdown).await,
-        // A connection in plaintext has no use for the room that it takes.
-        Some(config) => Box::pin(converse_over_tls((tcp, peer), lanes, config, shutdown)).await,
+        None if !listener.is_h2 => lanes.express.converse(tcp, peer, shutdown).await,
+        // A connection of nothing but HTTP/1.1 in plaintext has no use for the room that others take.
+        None => Box::pin(lanes.express.converse_either(tcp, peer, shutdown)).await,
+        Some(tls) => Box::pin(converse_over_tls((tcp, peer), lanes, tls.current(), shutdown)).await,
     }
 }
 
 async fn converse_over_tls(
     (tcp, peer): (TcpStream, SocketAddr),
     lanes: &Lanes,
-    config: &Arc<ServerConfig>,
+    config: Arc<ServerConfig>,
     shutdown: &ShutdownWatch,
 ) {
     let Some(tls) = shake_hands(tcp, config).await else { return };

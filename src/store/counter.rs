@@ -6,6 +6,7 @@ use crate::config::Period;
 use super::desk::{Ask, Beyond, Message};
 use super::file::Row;
 use super::ledger::Scope;
+use super::succession::Lent;
 use super::tally::{Seen, Tally, TallyCell};
 use super::{StoreError, calendar};
 
@@ -50,7 +51,7 @@ pub struct Counter {
 /// A request that was counted.
 #[derive(Debug)]
 pub struct Taken {
-    number: u32,
+    pub(super) number: u32,
     /// Requests left in the period.
     pub remaining: u64,
     /// When it was counted: later than the `now` that came in, if the counter had to wait for the disk.
@@ -100,16 +101,15 @@ enum Look {
 }
 
 impl Counter {
-    pub(super) fn new(key: Arc<str>, scope: Arc<Scope>, row: Row) -> Counter {
-        let mark = Tally::new(row.number, row.mark);
-        let extension = Tally::new(row.number, row.extension);
-        Counter {
-            key,
-            scope,
-            used: TallyCell::new(mark),
-            reserved: TallyCell::new(mark),
-            extension: TallyCell::new(extension),
-        }
+    pub(super) fn new(key: Arc<str>, scope: Arc<Scope>) -> Counter {
+        let (used, reserved, extension) = Default::default();
+        Counter { key, scope, used, reserved, extension }
+    }
+
+    /// Begins where the store says. Nothing has been counted yet.
+    pub(super) fn restore(&self, row: Row) {
+        self.publish(row);
+        self.used.store(Tally::new(row.number, row.mark));
     }
 
     pub fn key(&self) -> &Arc<str> {
@@ -176,7 +176,7 @@ impl Counter {
             match self.used.replace(seen, Tally::new(number, count + 1)) {
                 Ok(()) => {
                     if mark < total && mark.saturating_sub(count + 1) <= quota.block() / 2 {
-                        self.ask(quota, now);
+                        self.ask_ahead(quota, now);
                     }
                     return Look::Taken(Taken { number, remaining: total - count - 1, at: now });
                 }
@@ -221,6 +221,13 @@ impl Counter {
         }
     }
 
+    /// The same before any request has to wait for it.
+    fn ask_ahead(self: &Arc<Self>, quota: &Quota, now: Now) {
+        if self.begin_asking() {
+            self.scope.desk.send(Message::Reserve(Ask { is_ahead: true, ..Ask::new(self, quota, now) }));
+        }
+    }
+
     /// Whether the caller is the one to ask.
     pub(super) fn begin_asking(&self) -> bool {
         self.extension.raise_flag()
@@ -228,12 +235,18 @@ impl Counter {
 
     /// Takes back a count of a request that another limit refused. Nothing happens if its period is over.
     pub fn give_back(&self, taken: Taken) {
+        self.adjust(taken.number, -1);
+    }
+
+    /// Counts so many more, or fewer, whatever the limit. Nothing happens if the period is over.
+    pub(super) fn adjust(&self, number: u32, by: i64) {
         let mut seen = self.used.seen();
-        while let Tally { number, count: 1.. } = seen.tally() {
-            if number != taken.number {
+        loop {
+            let Tally { number: standing, count } = seen.tally();
+            if standing != number {
                 return;
             }
-            match self.used.replace(seen, Tally::new(number, seen.tally().count - 1)) {
+            match self.used.replace(seen, Tally::new(number, count.saturating_add_signed(by))) {
                 Ok(()) => return,
                 Err(other) => seen = other,
             }
@@ -275,6 +288,15 @@ impl Counter {
         (wanted > mark).then_some(row)
     }
 
+    /// The period to count in and how many requests to borrow for it; `None` when it needs none. Few at a time and
+    /// none ahead: what is borrowed is missing where most requests are.
+    pub(super) fn next_loan(&self, quota: &Quota, now: Now) -> Option<(u32, u64)> {
+        let Tally { number, count } = self.standing(self.used.seen(), quota, now);
+        let mark = self.reserved.load().count_in(number);
+        let wanted = (count + quota.block().div_ceil(10)).min(self.total(quota, number).max(count));
+        (wanted > mark).then(|| (number, wanted - mark))
+    }
+
     /// The row that grants `n` more in the current period.
     pub(super) fn next_extension(&self, n: u64, quota: &Quota, now: Now) -> Row {
         let Tally { number, count } = self.standing(self.used.seen(), quota, now);
@@ -286,6 +308,29 @@ impl Counter {
     pub(super) fn publish(&self, row: Row) {
         self.extension.store(Tally::new(row.number, row.extension));
         self.reserved.store(Tally::new(row.number, row.mark));
+    }
+
+    /// What there is to give back or to make up for before the exact row holds: reserved less used.
+    pub(super) fn surplus(&self, exact: Row, reserved: Tally) -> i64 {
+        reserved.count_in(exact.number).cast_signed() - exact.mark.cast_signed()
+    }
+
+    pub(super) fn reserved(&self) -> Tally {
+        self.reserved.load()
+    }
+
+    /// So many were lent to this process by the one that has the counters now. None: the rest of the quota was used there.
+    pub(super) fn borrow(&self, lent: Lent, quota: &Quota) {
+        let Lent { number, count } = lent;
+        let (used, mark) = (self.used.seen(), self.reserved.load().count_in(number));
+        let extension = self.extension.load().count_in(number);
+        let is_spent = count == 0 && used.tally().count_in(number) >= mark;
+        let mark = if is_spent { self.total(quota, number).max(used.tally().count) } else { mark + count };
+        if is_spent && self.used.replace(used, Tally::new(number, mark)).is_err() {
+            // Somebody counted or gave back meanwhile, and asks again.
+            return;
+        }
+        self.publish(Row { number, mark, extension });
     }
 
     /// The next block may be asked for. Not a plain store: who asked meanwhile in vain is heard of after this.

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -10,6 +10,8 @@ use crate::base::Now;
 
 use super::counter::{Counter, Quota};
 use super::error::{Problem, StoreError};
+use super::file::OwnedRow;
+use super::succession::Successor;
 
 /// How long a disk may take, and how long it is left alone.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +72,16 @@ pub(super) enum Message {
         n: u64,
         reply: oneshot::Sender<Result<(), StoreError>>,
     },
+    /// Open the file, which another process may have had, and tell what is in it.
+    Open {
+        reply: mpsc::Sender<Result<Vec<OwnedRow>, StoreError>>,
+    },
+    /// Close the file, so that another process can open it; what is asked waits.
+    Release {
+        reply: mpsc::Sender<()>,
+    },
+    /// Another process has the counters from here on: ask it.
+    Follow(Box<dyn Successor>),
     /// Write the exact numbers.
     Flush {
         counters: Vec<Arc<Counter>>,
@@ -88,6 +100,8 @@ pub(super) struct Ask {
     pub quota: Quota,
     pub now: Now,
     pub asked_at: Instant,
+    /// No request waits for it yet.
+    pub is_ahead: bool,
 }
 
 /// The time of an older request is no evidence that the clock was set back. Less than a clock is set back by at least.
@@ -95,7 +109,7 @@ const EVIDENCE_AGE_MAX: Duration = Duration::from_secs(30);
 
 impl Ask {
     pub fn new(counter: &Arc<Counter>, quota: &Quota, now: Now) -> Ask {
-        Ask { counter: Arc::clone(counter), quota: *quota, now, asked_at: Instant::now() }
+        Ask { counter: Arc::clone(counter), quota: *quota, now, asked_at: Instant::now(), is_ahead: false }
     }
 
     /// The time to answer it for, after it has waited for the disk.
@@ -172,6 +186,10 @@ impl Desk {
         self.is_failing.store(false, Ordering::Release);
         *health = Health::Durable;
         tracing::info!("quotas are durable again");
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     pub fn closed(&self) -> StoreError {

@@ -2,6 +2,8 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use super::desk::Desk;
+
 /// Why the store cannot be opened or written. Its text is one sentence that names the path and says what to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreError {
@@ -23,6 +25,8 @@ pub enum Problem {
     Stalled,
     /// The store was closed by this process.
     Closed,
+    /// The process that took it over is gone; with what the system says.
+    Lost(String),
     /// What the system says.
     Io(String),
 }
@@ -30,6 +34,11 @@ pub enum Problem {
 impl StoreError {
     pub(super) fn new(path: &Path, problem: Problem) -> StoreError {
         StoreError { path: path.to_owned(), problem }
+    }
+
+    /// The process that has the file now does not answer.
+    pub(super) fn lost(desk: &Desk, error: &io::Error) -> StoreError {
+        StoreError::new(desk.path(), Problem::Lost(error.to_string()))
     }
 
     pub(super) fn from_io(path: &Path, error: &io::Error) -> StoreError {
@@ -87,6 +96,9 @@ impl fmt::Display for StoreError {
             Problem::Full => write!(f, "the quota store {path} cannot grow; free space on its file system"),
             Problem::Stalled => write!(f, "the quota store {path} does not answer; look at the disk that holds it"),
             Problem::Closed => write!(f, "the quota store {path} is closed; the gateway is shutting down"),
+            Problem::Lost(what) => {
+                write!(f, "the quota store {path} was handed to a gateway that does not answer: {what}")
+            }
             Problem::Io(what) => {
                 write!(f, "the quota store {path} cannot be used: {what}; look at the disk that holds it")
             }

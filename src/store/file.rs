@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 
@@ -26,6 +27,9 @@ pub(super) struct RowKey<'a> {
     pub key: &'a str,
     pub period: Period,
 }
+
+/// `(plan, API key, kind of period, row)`, on its way between threads.
+pub(super) type OwnedRow = (Arc<str>, Arc<str>, Period, Row);
 
 impl<'a> RowKey<'a> {
     fn coded(self) -> (&'a str, &'a str, u8) {
@@ -54,7 +58,7 @@ const FILE_NAME: &str = "quota.redb";
 pub(super) struct QuotaFile {
     path: PathBuf,
     open: OpenDatabase,
-    /// `None` after a failure: redb does nothing more with a file that failed once.
+    /// `None` while another process has it, and after a failure: redb does nothing more with a file that failed once.
     database: Option<Database>,
     missing: Missing,
 }
@@ -96,16 +100,25 @@ pub(super) fn open_in_memory(_: &Path, _: Missing) -> Result<Database, redb::Err
 }
 
 impl QuotaFile {
-    pub fn open(path: PathBuf, open: OpenDatabase) -> Result<QuotaFile, StoreError> {
-        let mut file = QuotaFile { path, open, database: None, missing: Missing::IsMade };
-        file.database()?;
-        // Whatever forbids writing is found now and not with the first request.
-        file.write(std::iter::empty())?;
-        Ok(file)
+    pub fn new(path: PathBuf, open: OpenDatabase) -> QuotaFile {
+        QuotaFile { path, open, database: None, missing: Missing::IsMade }
     }
 
-    /// Reads every row.
-    pub fn read(&mut self, mut each: impl FnMut(RowKey<'_>, Row)) -> Result<(), StoreError> {
+    /// Opens it and reads every row.
+    pub fn open(&mut self) -> Result<Vec<OwnedRow>, StoreError> {
+        // Whatever forbids writing is found now and not with the first request.
+        self.write(std::iter::empty())?;
+        let mut rows = Vec::new();
+        self.read(|of, row| rows.push((Arc::from(of.plan), Arc::from(of.key), of.period, row)))?;
+        Ok(rows)
+    }
+
+    /// Another process may open it from here on.
+    pub fn close(&mut self) {
+        self.database = None;
+    }
+
+    fn read(&mut self, mut each: impl FnMut(RowKey<'_>, Row)) -> Result<(), StoreError> {
         let mut read = |database: &Database| -> Result<(), redb::Error> {
             let table = match database.begin_read()?.open_table(QUOTAS) {
                 Err(TableError::TableDoesNotExist(_)) => return Ok(()),
@@ -179,7 +192,7 @@ impl QuotaFile {
     }
 }
 
-fn code_of_period(period: Period) -> u8 {
+pub(super) fn code_of_period(period: Period) -> u8 {
     match period {
         Period::Day => b'D',
         Period::Week => b'W',
@@ -187,6 +200,6 @@ fn code_of_period(period: Period) -> u8 {
     }
 }
 
-fn period_of_code(code: u8) -> Option<Period> {
+pub(super) fn period_of_code(code: u8) -> Option<Period> {
     [Period::Day, Period::Week, Period::Month].into_iter().find(|period| code_of_period(*period) == code)
 }

@@ -63,15 +63,14 @@ impl Ledger {
         if let Some(ByKey(counter)) = counters.get(key.as_ref()) {
             return Arc::clone(counter);
         }
-        let counter = Arc::new(Counter::new(Arc::clone(key), Arc::clone(&self.scope), Row::default()));
+        let counter = Arc::new(Counter::new(Arc::clone(key), Arc::clone(&self.scope)));
         counters.insert(ByKey(Arc::clone(&counter)));
         counter
     }
 
     /// Takes up a counter from the store.
-    pub(super) fn restore(&self, key: &str, row: Row) {
-        let counter = Counter::new(Arc::from(key), Arc::clone(&self.scope), row);
-        self.lock().insert(ByKey(Arc::new(counter)));
+    pub(super) fn restore(&self, key: &Arc<str>, row: Row) {
+        self.counter(key).restore(row);
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Counter>> {

@@ -16,6 +16,8 @@
 //! Cost: counting is four atomic loads and one exchange, no lock, no allocation. A request awaits the writer only when
 //! it comes faster than the disk can commit half a block. Opening reads every row once; a row takes some 100 bytes.
 //!
+//! A process that takes this one's place takes the file over while this one goes on counting: see `succession`.
+//!
 //! Another medium (counters shared by several nodes) replaces `file` under `writer`: a mark is a lease.
 
 mod calendar;
@@ -25,6 +27,7 @@ mod embedded;
 mod error;
 mod file;
 mod ledger;
+mod succession;
 mod tally;
 mod writer;
 
@@ -37,3 +40,4 @@ pub use desk::Health;
 pub use embedded::Store;
 pub use error::{Problem, StoreError};
 pub use ledger::Ledger;
+pub use succession::{CounterName, Lent, Successor, Surplus, Want};

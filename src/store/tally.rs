@@ -53,10 +53,6 @@ impl Seen {
 }
 
 impl TallyCell {
-    pub fn new(tally: Tally) -> TallyCell {
-        TallyCell(AtomicU64::new(tally.to_bits()))
-    }
-
     pub fn seen(&self) -> Seen {
         Seen(self.0.load(Ordering::Acquire))
     }
@@ -100,7 +96,8 @@ mod tests {
     #[test]
     fn a_tally_survives_its_word_and_its_eras() {
         let tally = Tally::new(Tally::NUMBER_MAX, Tally::COUNT_MAX);
-        let cell = TallyCell::new(tally);
+        let cell = TallyCell::default();
+        cell.store(tally);
         for _ in 0..20 {
             assert_eq!(cell.end_era(), tally);
         }
@@ -121,7 +118,8 @@ mod tests {
 
     #[test]
     fn what_was_seen_in_an_earlier_era_replaces_nothing() {
-        let cell = TallyCell::new(Tally::new(7, 1));
+        let cell = TallyCell::default();
+        cell.store(Tally::new(7, 1));
         let seen = cell.seen();
         cell.end_era();
         assert!(cell.replace(seen, Tally::new(7, 2)).is_err());

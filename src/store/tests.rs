@@ -520,3 +520,58 @@ async fn a_damaged_file_is_refused_and_never_read_as_unused() {
 fn a_counter_stays_small() {
     assert!(size_of::<Counter>() <= 48, "{}", size_of::<Counter>());
 }
+
+/// Another process, in this one.
+#[derive(Debug)]
+struct NextDoor(Arc<Store>);
+
+impl Successor for NextDoor {
+    fn borrow(&mut self, wants: Vec<Want>) -> std::io::Result<Vec<Lent>> {
+        Ok(wants.iter().map(|want| block_on(self.0.lend(want, &Clock::manual(MONDAY)))).collect())
+    }
+
+    fn give_back(&mut self, surplus: Vec<Surplus>) -> std::io::Result<()> {
+        surplus.iter().for_each(|surplus| self.0.take_back(surplus));
+        Ok(())
+    }
+}
+
+/// A store that has counted 10 of Alice's requests, and the one that has taken its file.
+fn handed_over(dir: &Path, quota: Quota, clock: &Clock) -> (Store, Arc<Store>) {
+    let old = Store::open(dir, u64::MAX).unwrap();
+    assert_eq!(block_on(take(&alice(&old), quota, clock, 10)), 10);
+    let new = Arc::new(Store::closed(dir, u64::MAX).unwrap());
+    old.release();
+    new.take_over().unwrap();
+    (old, new)
+}
+
+#[test]
+fn a_request_is_counted_once_while_one_process_takes_over_from_another() {
+    let (dir, clock, quota) = (tempfile::tempdir().unwrap(), Clock::manual(MONDAY), quota(1_000));
+    let (old, new) = handed_over(dir.path(), quota, &clock);
+    let used = |store: &Store| alice(store).usage(&quota, clock.now()).used;
+    assert!(used(&new) >= 10, "what the old process has reserved may be used there");
+    old.follow(Box::new(NextDoor(Arc::clone(&new))));
+    old.flush().unwrap();
+    assert_eq!(used(&new), 10);
+    assert_eq!(block_on(take(&alice(&old), quota, &clock, 7)), 7);
+    old.flush().unwrap();
+    assert_eq!(used(&new), 17);
+    assert_eq!(block_on(take(&alice(&new), quota, &clock, 2_000)), 983);
+    assert_eq!(block_on(take(&alice(&old), quota, &clock, 1)), 0, "the quota is spent, wherever it was");
+    drop(old);
+    assert_eq!(used(&new), 1_000);
+}
+
+#[test]
+fn a_file_that_nobody_took_over_is_opened_again() {
+    let (dir, clock, quota) = (tempfile::tempdir().unwrap(), Clock::manual(MONDAY), quota(1_000));
+    let (old, new) = handed_over(dir.path(), quota, &clock);
+    drop(new);
+    old.reclaim().unwrap();
+    assert_eq!(block_on(take(&alice(&old), quota, &clock, 2_000)), 990);
+    drop(old);
+    let again = Store::open(dir.path(), u64::MAX).unwrap();
+    assert_eq!(alice(&again).usage(&quota, clock.now()).used, 1_000);
+}

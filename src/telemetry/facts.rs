@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Trace;
@@ -12,6 +13,8 @@ use crate::base::{LogDetail, Now, Refusal, RequestId};
 pub struct Facts {
     pub request_id: RequestId,
     pub trace: Trace,
+    /// Whom the client's certificate names, if it showed one.
+    pub client_subject: Option<Arc<str>>,
     /// When the head was read.
     pub started: Now,
     /// 0 until something was answered; see [`Facts::final_status`].
@@ -38,6 +41,7 @@ impl Facts {
         Facts {
             request_id,
             trace,
+            client_subject: None,
             started,
             status: 0,
             bytes_in: 0,

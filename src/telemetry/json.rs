@@ -13,6 +13,7 @@ pub(super) fn push_line(out: &mut Vec<u8>, civil: &mut Civil, line: &Line<'_>, n
     object.close_quote();
     object.text("request_id", facts.request_id.as_str());
     object.display("client", line.client);
+    object.text("client_subject", facts.client_subject.as_deref().unwrap_or_default());
     object.text("method", line.method);
     object.text("host", line.host);
     object.text("path", line.path);

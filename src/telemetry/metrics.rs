@@ -2,6 +2,7 @@ use prometheus::core::Collector;
 use prometheus::{IntCounter, IntGauge, Registry, TextEncoder};
 
 use super::count::Count;
+use super::defence::{Cut, Defence, Shed};
 use super::family::{Child, Family};
 use super::key_series::{KeyCap, PlanSeries};
 use super::route_families::RouteFamilies;
@@ -26,6 +27,9 @@ pub struct Metrics {
     cache_evictions: Family<IntCounter>,
     back_end_healthy: Family<IntGauge>,
     store_healthy: IntGauge,
+    defence: Defence,
+    certificate_expiry: Family<IntGauge>,
+    certificates_current: Family<IntGauge>,
     state_unsaved: IntGauge,
     reloads: Reloads,
 }
@@ -97,6 +101,19 @@ impl Metrics {
                 &["target"],
             ),
             store_healthy: register_store(&registry),
+            defence: Defence::register(&registry),
+            certificate_expiry: family(
+                &registry,
+                "tollgate_certificate_expiry_timestamp_seconds",
+                "When a listener's certificate expires.",
+                &["listener", "certificate"],
+            ),
+            certificates_current: family(
+                &registry,
+                "tollgate_certificate_last_load_success",
+                "Whether a listener's certificates are what their files say (1), or older ones (0).",
+                &["listener"],
+            ),
             state_unsaved: single(
                 &registry,
                 "tollgate_state_unsaved_requests",
@@ -117,6 +134,21 @@ impl Metrics {
             self.refusals[refusal as usize].inc();
             line.key.map_or(&self.keyless, |key| key.plan).count_refusal(&self.keys, refusal);
         }
+    }
+
+    /// Work was turned away.
+    pub fn shed(&self, reason: Shed) {
+        self.defence.shed(reason);
+    }
+
+    /// A client's connection was closed for what the client did.
+    pub fn connection_cut(&self, reason: Cut) {
+        self.defence.cut(reason);
+    }
+
+    /// A client of HTTP/2 was told this error, for a stream or for its connection.
+    pub fn http2_error(&self, code: u32, is_of_stream: bool) {
+        self.defence.http2_error(code, is_of_stream);
     }
 
     /// How many clients are connected. Set just before [`Metrics::render`].
@@ -154,6 +186,16 @@ impl Metrics {
     pub fn set_store(&self, is_healthy: bool, unsaved: u64) {
         self.store_healthy.set(is_healthy.into());
         self.state_unsaved.set(i64::try_from(unsaved).unwrap_or(i64::MAX));
+    }
+
+    /// When each certificate expires, as (listener, file, seconds since 1970): all of them, when one has changed.
+    pub fn set_certificate_expiries<'a>(&self, certificates: impl IntoIterator<Item = (&'a str, &'a str, i64)>) {
+        self.certificate_expiry.replace(certificates.into_iter().map(|(listener, file, at)| ([listener, file], at)));
+    }
+
+    /// Whether each listener serves what its certificates' files say: all of them, when one has changed.
+    pub fn set_certificates_current<'a>(&self, listeners: impl IntoIterator<Item = (&'a str, bool)>) {
+        self.certificates_current.replace(listeners.into_iter().map(|(listener, is)| ([listener], is.into())));
     }
 
     /// How many API keys get a label of their own from now on. Keys that have one keep it.
@@ -264,7 +306,7 @@ fn register_process(registry: &Registry) {
 #[cfg(not(target_os = "linux"))]
 fn register_process(_: &Registry) {}
 
-fn family<M: Child>(
+pub(super) fn family<M: Child>(
     registry: &Registry,
     name: &'static str,
     help: &'static str,
@@ -357,10 +399,13 @@ mod tests {
             ("tollgate_config_last_reload_timestamp_seconds", ""),
             ("tollgate_config_reloads_total", "result"),
             ("tollgate_connections", ""),
+            ("tollgate_connections_cut_total", "reason"),
+            ("tollgate_http2_errors_total", "code,scope"),
             ("tollgate_integration_duration_seconds", "api,method,route,stage,variant"),
             ("tollgate_refusals_total", "code"),
             ("tollgate_request_duration_seconds", "api,method,route,stage,variant"),
             ("tollgate_requests_total", "api,method,route,stage,status,variant"),
+            ("tollgate_shed_total", "reason"),
             ("tollgate_state_unsaved_requests", ""),
             ("tollgate_store_healthy", ""),
             ("tollgate_throttled_total", "plan,reason"),

@@ -12,6 +12,7 @@
 mod access_log;
 mod civil;
 mod count;
+mod defence;
 mod facts;
 mod family;
 mod format;
@@ -27,6 +28,7 @@ mod trace;
 mod variable;
 
 pub use access_log::AccessLog;
+pub use defence::{Cut, Shed};
 pub use facts::{CacheOutcome, Facts, IntegrationFacts};
 pub use format::Format;
 pub use key_series::{KeyFacts, KeySeries, PlanSeries};

@@ -19,7 +19,11 @@ impl Sink {
     pub fn open(destination: &LogDestination) -> Result<Sink, String> {
         match open(destination) {
             Ok(file) => Ok(Sink { destination: destination.clone(), file, is_torn: false, is_failing: false }),
-            Err(error) => Err(format!("cannot open the access log {}: {error}", name(destination))),
+            Err(error) => Err(format!(
+                "cannot open the access log {}: {error}\n  help: its folder must exist and this user must be able to \
+                 write there; or log to \"stdout\"",
+                name(destination)
+            )),
         }
     }
 

@@ -8,6 +8,7 @@ use crate::base::{Blame, Now, Refusal, push_escaped, push_number};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Variable {
     ApiId,
+    ClientSubject,
     DataProcessed,
     DomainName,
     DomainPrefix,
@@ -48,6 +49,7 @@ const KNOWN: &[(&str, Variable)] = &[
     ("extendedRequestId", Variable::RequestId),
     ("httpMethod", Variable::HttpMethod),
     ("identity.apiKeyId", Variable::KeyName),
+    ("identity.clientCert.subjectDN", Variable::ClientSubject),
     ("identity.sourceIp", Variable::SourceIp),
     ("identity.userAgent", Variable::UserAgent),
     ("integration.error", Variable::IntegrationError),
@@ -120,6 +122,7 @@ impl Variable {
         let facts = line.facts;
         match self {
             Variable::ApiId => push_text(out, line.route.map(|route| route.api())),
+            Variable::ClientSubject => push_text(out, facts.client_subject.as_deref()),
             Variable::DataProcessed => push_number(out, facts.bytes_in.saturating_add(facts.bytes_out)),
             Variable::DomainName => push_text(out, Some(line.host)),
             Variable::DomainPrefix => push_text(out, line.host.split('.').next()),

@@ -29,6 +29,7 @@ const PATHS: &[(&str, &str)] = &[
     ("post", "/v1/cache/flush"),
     ("post", "/v1/cache/purge"),
     ("post", "/v1/reload"),
+    ("post", "/v1/upgrade"),
     ("get", "/v1/explain"),
     ("post", "/v1/promote"),
     ("get", "/v1/config"),

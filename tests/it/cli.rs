@@ -36,7 +36,8 @@ fn ask(gateway: &Gateway, arguments: &[&str]) -> Output {
 #[test]
 fn help_names_every_command_and_version_the_version() {
     let help = tollgate(&["--help"]).expect(0);
-    for command in ["run", "check", "plan", "reload", "promote", "explain", "routes", "usage", "health", "completions"]
+    for command in
+        ["run", "check", "plan", "reload", "upgrade", "promote", "explain", "routes", "usage", "health", "completions"]
     {
         assert!(help.stdout.contains(command), "{command} is missing:\n{}", help.stdout);
     }

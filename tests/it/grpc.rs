@@ -81,7 +81,13 @@ fn clients_of_http_1_are_served_by_back_ends_of_http_2() {
     let gateway = front(&service);
     let body = "a body".repeat(20_000);
     let mut wire = gateway.connect();
-    assert_eq!(wire.ask(&post("/echo", body.clone())).expect(200).text(), body);
+    let answer = wire.ask(&post("/echo", body.clone())).expect(200);
+    assert_eq!(answer.text(), body);
+    // An answer that begins before the request has come whole is the last one on its connection.
+    if answer.announces_close() {
+        assert!(wire.is_closed());
+        wire = gateway.connect();
+    }
     assert_eq!(wire.ask(&post("/echo", "again")).expect(200).text(), "again");
     assert!(!service.last().headers().contains_key("te"));
     // A fetch that is shared, and stored.

@@ -1,6 +1,9 @@
 //! How the gateway says no: the documents, the ids, the limits, and what becomes of the connection.
 
-use crate::house::{Answer, Gateway, Origin, Wire, get, post, request};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::house::{Answer, Gateway, Origin, Wire, eventually, get, post, request};
 
 /// The second listener is in TLS.
 const LISTEN: &str = r#"
@@ -152,6 +155,64 @@ fn a_slow_head_is_answered_with_408_and_closed() {
     }
 }
 
+/// Sends a byte each 50 ms until the gateway has enough of it.
+#[track_caller]
+fn check_trickle(limits: &str, timeout: &str, start: &str) {
+    let origin = Origin::echo();
+    let config = format!(
+        r#"
+        [server.limits]
+        {limits}
+        [apis.shop]
+        routes = [{{ method = "POST", path = "/upload", integration = {{ type = "HTTP_PROXY", uri = "http://@1/", timeout = "{timeout}", ejection = {{ failures = 1, for = "60s" }} }} }}]
+        [apis.shop.stages.prod]
+        "#
+    );
+    let gateway = Gateway::start(&config, &[&origin]);
+    let mut wire = gateway.connect();
+    wire.send(start);
+    let began = Instant::now();
+    while !wire.has_answer() {
+        assert!(began.elapsed() < Duration::from_secs(10), "it may trickle for ever");
+        thread::sleep(Duration::from_millis(50));
+        wire.send_if_taken("x");
+    }
+    check_problem(&wire.read().expect(408), "request_timeout");
+    assert_eq!(gateway.metric("tollgate_back_end_healthy", &[]), 1.0, "the back end is not to blame");
+    assert_eq!(origin.requests(), 0, "the back end got a whole request");
+}
+
+#[test]
+fn a_head_that_trickles_has_one_deadline() {
+    check_trickle("head_timeout = \"500ms\"", "20s", "GET / HTTP/1.1\r\nHost: x\r\nX-A: ");
+}
+
+#[test]
+fn a_body_that_trickles_is_too_slow_on_the_whole() {
+    let head = "POST /shop/prod/upload HTTP/1.1\r\nHost: x\r\n";
+    let limits = "body_timeout = \"500ms\"\nbody_rate_min = \"1KB\"";
+    check_trickle(limits, "20s", &format!("{head}Content-Length: 1000\r\n\r\n"));
+    check_trickle(limits, "20s", &format!("{head}Transfer-Encoding: chunked\r\n\r\n3e8\r\n"));
+}
+
+#[test]
+fn a_back_end_is_not_blamed_for_what_its_client_keeps_back() {
+    let start = "POST /shop/prod/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx";
+    check_trickle("body_timeout = \"20s\"\nbody_rate_min = \"0B\"", "500ms", start);
+}
+
+#[test]
+fn a_head_has_no_more_fields_than_it_may() {
+    let config = SHOP.replace("head = \"10240B\"", "head = \"10240B\"\nfields_max = 10");
+    let gateway = Gateway::start(&config.replace("{NOBODY}", &Origin::nobody()), &[&Origin::echo()]);
+    let with = |fields: usize| (0..fields).fold(get("/shop/prod/open"), |wish, n| wish.header(&format!("X-{n}"), "v"));
+    gateway.ask(&with(9)).expect(200);
+    check_problem(&gateway.ask(&with(10)).expect(431), "headers_too_large");
+    let mut wire = gateway.connect();
+    wire.send(with(300).bytes());
+    check_problem(&wire.read().expect(431), "headers_too_large");
+}
+
 #[test]
 fn an_idle_connection_is_closed_in_silence() {
     let config = "[server.limits]\nidle_timeout = \"300ms\"\n[apis.shop]\nroutes = []\n[apis.shop.stages.prod]\n";
@@ -182,28 +243,68 @@ fn ambiguous_framing_is_refused_with_400_and_the_connection_closed() {
         ("a bad host", "GET /shop/prod/open HTTP/1.1\r\nHost: a, b\r\n\r\n".to_owned()),
         ("a NUL in a field", "GET /shop/prod/open HTTP/1.1\r\nHost: x\r\nX-A: a\0b\r\n\r\n".to_owned()),
         ("nonsense", "NONSENSE\r\n\r\n".to_owned()),
+        ("a length of two words", format!("{post}Content-Length: 3 3\r\n\r\nabc")),
+        ("a length in hexadecimal", format!("{post}Content-Length: 0x3\r\n\r\nabc")),
+        ("a length beyond all bounds", format!("{post}Content-Length: 99999999999999999999\r\n\r\nabc")),
+        ("a length misspelt", format!("{post}Content_Length: 3\r\n\r\nabc")),
+        ("a coding misspelt", format!("{post}Transfer_Encoding: chunked\r\n\r\n0\r\n\r\n")),
+        ("a coding twice", format!("{post}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")),
+        ("another coding", format!("{post}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")),
+        ("a tab before chunked", format!("{post}Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n")),
+        ("a coding of HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned()),
+        ("a bare carriage return", "GET /shop/prod/open HTTP/1.1\r\nHost: x\r\nX-A: a\rb\r\n\r\n".to_owned()),
+        ("a line feed before all", "\nGET /shop/prod/open HTTP/1.1\r\nHost: x\r\n\r\n".to_owned()),
+        ("a folded first field", "GET /shop/prod/open HTTP/1.1\r\n Host: x\r\n\r\n".to_owned()),
+        ("a field without a name", "GET /shop/prod/open HTTP/1.1\r\nHost: x\r\n: b\r\n\r\n".to_owned()),
+        ("an empty host", "GET /shop/prod/open HTTP/1.1\r\nHost:\r\n\r\n".to_owned()),
+        ("a host with a path", "GET /shop/prod/open HTTP/1.1\r\nHost: a/b\r\n\r\n".to_owned()),
+        ("a host with a user", "GET /shop/prod/open HTTP/1.1\r\nHost: a@b\r\n\r\n".to_owned()),
+        ("a target for another host", "GET http://y/shop/prod/open HTTP/1.1\r\nHost: x\r\n\r\n".to_owned()),
+        ("a target that is no path", "GET shop/prod/open HTTP/1.1\r\nHost: x\r\n\r\n".to_owned()),
+        ("a target of another scheme", "GET ftp://x/open HTTP/1.1\r\nHost: x\r\n\r\n".to_owned()),
+        ("a NUL in the target", "GET /shop/prod/open\0 HTTP/1.1\r\nHost: x\r\n\r\n".to_owned()),
+        ("a space in the target", "GET /shop/prod/open x HTTP/1.1\r\nHost: x\r\n\r\n".to_owned()),
+        ("two spaces", "GET  /shop/prod/open HTTP/1.1\r\nHost: x\r\n\r\n".to_owned()),
+        ("HTTP/0.9", "GET /shop/prod/open\r\n\r\n".to_owned()),
+        ("HTTP/2.0", "GET /shop/prod/open HTTP/2.0\r\nHost: x\r\n\r\n".to_owned()),
+        ("HTTP/1.2", "GET /shop/prod/open HTTP/1.2\r\nHost: x\r\n\r\n".to_owned()),
+        ("http/1.1", "GET /shop/prod/open http/1.1\r\nHost: x\r\n\r\n".to_owned()),
+        ("a tunnel", "CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\n".to_owned()),
     ];
+    let count = cases.len();
     for (what, bytes) in cases {
         for (way, mut wire) in both(&gateway) {
             wire.send(&bytes);
             let answer = wire.read();
             assert_eq!(answer.status, 400, "{what} in {way}");
+            check_problem(&answer, "malformed_request");
             assert!(wire.is_closed(), "{what} in {way}: the connection stays open");
         }
     }
     assert_eq!(origin.requests(), 0);
+    gateway.expect_metric("tollgate_refusals_total", &[("code", "malformed_request")], 2.0 * count as f64);
+    eventually("all are in the log", || gateway.access_log().len() == 2 * count);
 }
 
 #[test]
 fn a_bad_chunk_never_completes_a_request() {
     let origin = Origin::echo();
     let gateway = start(&origin);
-    for chunk in
-        ["zz\r\nabc\r\n0\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n", "-3\r\nabc\r\n0\r\n\r\n", "ffffffffffffffffff\r\n"]
-    {
+    for chunk in [
+        "zz\r\nabc\r\n0\r\n\r\n",
+        "3\r\nabcd\r\n0\r\n\r\n",
+        "-3\r\nabc\r\n0\r\n\r\n",
+        "ffffffffffffffffff\r\n",
+        "3 \r\nabc\r\n0\r\n\r\n",
+        "3\nabc\n0\n\n",
+        "3;a=b\nx\r\nabc\r\n0\r\n\r\n",
+        &format!("1;{}\r\nx\r\n", "x".repeat(2000)).repeat(20),
+        "3\r\nabc\r\n0\r\nno trailer\r\n\r\n",
+        &format!("3\r\nabc\r\n0\r\n{}\r\n", "X-A: b\r\n".repeat(1000)),
+    ] {
         for (way, mut wire) in both(&gateway) {
             let head = "POST /shop/prod/upload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
-            wire.send(format!("{head}{chunk}"));
+            wire.send_if_taken(format!("{head}{chunk}"));
             let answer = wire.read();
             assert_eq!(answer.status, 400, "{chunk:?} in {way}");
             assert!(wire.is_closed(), "{chunk:?} in {way}");
@@ -221,9 +322,13 @@ fn a_connection_option_cannot_strip_what_was_judged() {
     "#;
     let origin = Origin::text("ok");
     let gateway = Gateway::start(config, &[&origin]);
-    let wish = get("/shop/prod/").header("X-Mine", "1").header("Connection", "X-Mine, X-Caller, X-Request-Id");
-    gateway.ask(&wish).expect(200);
+    let nominated = "X-Mine, X-Caller, X-Request-Id, Authorization, Cookie, X-Forwarded-For, Host, Content-Length";
+    let wish = get("/shop/prod/").header("X-Mine", "1").header("Connection", nominated);
+    gateway.ask(&wish.header("Authorization", "Bearer x").header("Cookie", "a=b")).expect(200);
     let seen = origin.last();
+    for (name, value) in [("authorization", "Bearer x"), ("cookie", "a=b"), ("x-forwarded-for", "127.0.0.1")] {
+        assert_eq!(seen.field(name), Some(value), "{name} cannot be nominated");
+    }
     assert_eq!(seen.field("x-mine"), None, "a hop-by-hop field is not forwarded (RFC 9110 section 7.6.1)");
     assert_eq!(seen.field("x-caller"), Some("gateway"));
     assert!(seen.field("x-request-id").is_some());

@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use subtle::ConstantTimeEq;
 
 use super::{KeyId, PlaceId, Seat};
 use crate::config::KeyDigest;
@@ -69,11 +68,16 @@ impl<S> Slot<S> {
         one.into_iter().chain(many.iter().map(|(place, seat)| (*place, seat)))
     }
 
-    /// How long it takes does not tell how much of a digest is right.
     fn is_of(&self, digest: &KeyDigest) -> bool {
         let (Slot::One { tag, .. } | Slot::Many { tag, .. }) = self;
-        *tag == tag_of(digest) && bool::from(self.digest()[..].ct_eq(&digest[..]))
+        *tag == tag_of(digest) && is_same(self.digest(), digest)
     }
+}
+
+/// How long it takes does not tell how much of a digest is right. `subtle` does it byte by byte, in 300 instructions.
+fn is_same(one: &KeyDigest, other: &KeyDigest) -> bool {
+    let differs = one.iter().zip(other).fold(0, |differs, (one, other)| differs | (one ^ other));
+    std::hint::black_box(differs) == 0
 }
 
 fn tag_of(digest: &KeyDigest) -> Tag {

@@ -20,6 +20,7 @@ mod failure;
 mod health;
 mod http;
 mod http2;
+mod identity;
 mod mock;
 mod pick;
 mod pool;

@@ -12,6 +12,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use x509_parser::certificate::X509Certificate;
 
+use super::identity::identity;
 use crate::config::{ProtocolVersion, UpstreamTls};
 
 /// Idle connections are given up before most servers would (60 to 75 s), so that fewer are found stale.
@@ -47,7 +48,7 @@ impl Transport {
     /// TLS that verifies `server_name`, which is never empty: Pingora would verify nothing then.
     ///
     /// # Errors
-    /// What is wrong with the name or the authorities.
+    /// What is wrong with the name, the authorities or the client certificate.
     pub(super) fn tls(server_name: &str, tls: &UpstreamTls, version: ProtocolVersion) -> Result<Transport, String> {
         if rustls_pki_types::ServerName::try_from(server_name).is_err() {
             return Err(format!("\"{server_name}\" is no name that a certificate can be verified for"));
@@ -55,9 +56,14 @@ impl Transport {
         let mut template = template(true, server_name.to_owned(), version);
         if let Some(pem) = &tls.ca_pem {
             template.options.ca = Some(authorities(pem)?);
-            // Pingora's pool does not tell connections by whom they trust; the group does.
+        }
+        if let Some(client) = &tls.client {
+            template.client_cert_key = Some(identity(client)?);
+        }
+        if tls.ca_pem.is_some() || tls.client.is_some() {
+            // Pingora's pool does not tell connections by whom they trust or say they are; the group does.
             let mut hasher = DefaultHasher::new();
-            pem.hash(&mut hasher);
+            (&tls.ca_pem, &tls.client).hash(&mut hasher);
             template.group_key = hasher.finish();
         }
         Ok(Transport { template })
@@ -133,7 +139,7 @@ mod tests {
     use super::*;
 
     fn group(pem: Option<String>) -> u64 {
-        let tls = UpstreamTls { ca_pem: pem, server_name: None };
+        let tls = UpstreamTls { ca_pem: pem, server_name: None, client: None };
         let patience = Patience { connect: Duration::from_secs(5), total: Duration::from_secs(3) };
         let peer = Transport::tls("back.example", &tls, ProtocolVersion::Http1)
             .unwrap()
@@ -161,7 +167,7 @@ mod tests {
     #[test]
     fn bad_authorities_and_empty_names_are_told_at_once() {
         let with = |name: &str, pem: &str| {
-            let tls = UpstreamTls { ca_pem: Some(pem.to_owned()), server_name: None };
+            let tls = UpstreamTls { ca_pem: Some(pem.to_owned()), server_name: None, client: None };
             Transport::tls(name, &tls, ProtocolVersion::Http2).unwrap_err()
         };
         assert!(with("", &authority()).contains("\"\""));

@@ -1,12 +1,14 @@
 use super::change::note_change;
 use super::ctx::{Admitted, Ctx};
-use crate::base::{Answer, Head, Refusal, Variant};
+use crate::base::{Answer, Head, Refusal, Variant, loose_path};
+use crate::gateway::authorize::Policy;
 use crate::gateway::route::{self, Missed};
 use crate::gateway::snapshot::{Live, Plan, grant_of};
 use crate::gateway::{authorize, throttle};
 
 /// Stage and variant → route → caller → capacity: the phases in their order, once a request.
 pub(super) async fn admit(live: &Live, head: &Head<'_>, ctx: &mut Ctx) -> Result<(), Answer> {
+    take_place(live, ctx)?;
     let snapshot = &*ctx.snapshot;
     let Some(route::Place { stage: stage_id, path }) = snapshot.domains().locate(head.host, head.path) else {
         return Err(Answer::new(Refusal::UnknownStage, "neither the host nor the path names an API and a stage"));
@@ -21,6 +23,7 @@ pub(super) async fn admit(live: &Live, head: &Head<'_>, ctx: &mut Ctx) -> Result
     ctx.place.route = Some(matched.route);
     let plan = stage.plan(variant, matched.route);
 
+    check_readings(head, ctx, plan)?;
     let caller = authorize::check(plan.access, snapshot.keys(), stage_id, head)?;
     ctx.place.key = caller.key().map(|key| key.id());
     check_announced_body(head, plan)?;
@@ -32,6 +35,29 @@ pub(super) async fn admit(live: &Live, head: &Head<'_>, ctx: &mut Ctx) -> Result
     ctx.admitted = Some(Admitted { ticket, params });
     note_change(head, ctx);
     Ok(())
+}
+
+/// Turns the request away if the gateway carries too much. Nothing is decided or spent by then.
+fn take_place(live: &Live, ctx: &mut Ctx) -> Result<(), Answer> {
+    let place = live.overload().enter(ctx.snapshot.limits(), ctx.standing, live.connections().count());
+    ctx.in_flight = place.map_err(|reason| live.shed(reason))?;
+    Ok(())
+}
+
+/// Refuses a path to an open route that a lenient back end could read as the path of a keyed one.
+fn check_readings(head: &Head<'_>, ctx: &Ctx, plan: &Plan) -> Result<(), Answer> {
+    let Some(loose) = (plan.access == Policy::Open).then(|| loose_path(head.path)).flatten() else { return Ok(()) };
+    let snapshot = &*ctx.snapshot;
+    let Some(route::Place { stage: id, path }) = snapshot.domains().locate(head.host, &loose) else { return Ok(()) };
+    let (stage, variant) = (snapshot.stage(id), ctx.place.variant.unwrap_or(Variant::Stable));
+    let variant = if stage.canary().is_some() { variant } else { Variant::Stable };
+    match stage.tree().find(head.method, path) {
+        Ok(other) if stage.plan(variant, other.route).access != Policy::Open => Err(Answer::new(
+            Refusal::MalformedRequest,
+            "the path can be read as that of a route which needs an API key",
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn missed(missed: Missed) -> Answer {

@@ -61,7 +61,7 @@ impl Conductor {
         ctx.facts.bytes_out = session.body_bytes_sent() as u64;
         ctx.facts.bytes_in = session.body_bytes_read() as u64;
         let canonical = ctx.canonical.clone();
-        let asked = Asked::of_session(session, &canonical);
+        let asked = Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies());
         tell(&self.live, Some(&asked), asked.head.client, ctx, self.live.clock().now());
     }
 }

@@ -31,6 +31,9 @@ pub(super) fn identify(head: &Head<'_>, started: Now) -> (RequestId, Trace) {
 /// Refuses a head that is too large or whose path has no one spelling.
 /// `head` has its path as it was sent; a canonical one that differs is kept in `ctx`.
 pub(super) fn check(head: &Head<'_>, size: HeadSize, ctx: &mut Ctx) -> Result<(), Answer> {
+    if head.fields.len() > ctx.snapshot.limits().fields_max {
+        return Err(Answer::new(Refusal::HeadersTooLarge, "the head has more fields than this gateway reads"));
+    }
     let canonical = canonical_path(head.path);
     if let Ok(Cow::Owned(owned)) = &canonical {
         ctx.canonical = Some(owned.as_str().into());

@@ -5,7 +5,8 @@ use http::header;
 use http::request::Parts;
 use pingora_proxy::Session;
 
-use crate::base::{Fields, Head, Scheme};
+use super::source::source;
+use crate::base::{Fields, Head, Networks, Scheme};
 use crate::gateway::snapshot::host_of;
 
 /// A request as the phases and telemetry see it, whichever lane read it.
@@ -61,10 +62,12 @@ impl HeadSize {
 
 impl<'a> Asked<'a> {
     /// What Pingora read. `canonical` is the canonical path where it differs from the path that was sent.
-    pub(super) fn of_session(session: &'a Session, canonical: &'a Option<Arc<str>>) -> Asked<'a> {
+    pub(super) fn of_session(session: &'a Session, canonical: &'a Option<Arc<str>>, trusted: &Networks) -> Asked<'a> {
         let is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
         let scheme = if is_tls { Scheme::Https } else { Scheme::Http };
-        let asked = Asked::of_parts(session.req_header(), client_of(session), scheme);
+        let fields = Fields::Map(&session.req_header().headers);
+        let client = source(&fields, peer_of(session), trusted);
+        let asked = Asked::of_parts(session.req_header(), client, scheme);
         asked.at(canonical.as_deref())
     }
 
@@ -96,7 +99,7 @@ fn authority_of(request: &Parts) -> &str {
 }
 
 /// The peer's address; connections without one (none of ours) are nobody's.
-fn client_of(session: &Session) -> IpAddr {
+fn peer_of(session: &Session) -> IpAddr {
     let address = session.client_addr().and_then(|address| address.as_inet());
     address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip().to_canonical())
 }

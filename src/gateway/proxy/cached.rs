@@ -97,7 +97,7 @@ impl Conductor {
             return Ok(Some(*found));
         }
         let canonical = ctx.canonical.clone();
-        let found = look_up(&Asked::of_session(session, &canonical).head, ctx, cache)?;
+        let found = look_up(&Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies()).head, ctx, cache)?;
         note_lookup(&found, ctx);
         Ok(found)
     }
@@ -119,7 +119,8 @@ impl Conductor {
 
     fn refresh_later(&self, session: &Session, ctx: &Ctx, cache: &cache::Plan, leader: Leader) {
         let canonical = ctx.canonical.clone();
-        if let Some(Ok(order)) = Order::new(&Asked::of_session(session, &canonical), ctx, cache, leader) {
+        let asked = Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies());
+        if let Some(Ok(order)) = Order::new(&asked, ctx, cache, leader) {
             self.fetches.later(order);
         }
     }
@@ -131,7 +132,8 @@ impl Conductor {
             return Ok(Lookup::Alone);
         }
         let canonical = ctx.canonical.clone();
-        let found = look_up(&Asked::of_session(session, &canonical).head, ctx, cache);
+        let asked = Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies());
+        let found = look_up(&asked.head, ctx, cache);
         Ok(found.ok().flatten().map_or(Lookup::Alone, |(_, found)| found))
     }
 
@@ -145,7 +147,8 @@ impl Conductor {
         leader: Leader,
     ) -> Result<bool> {
         let canonical = ctx.canonical.clone();
-        let order = Order::new(&Asked::of_session(session, &canonical), ctx, cache, leader);
+        let order =
+            Order::new(&Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies()), ctx, cache, leader);
         let body = read_body(session, ctx).await;
         let (order, body) = match (order, body) {
             (Some(Ok(order)), Ok(body)) => (order, body),

@@ -11,7 +11,7 @@ use crate::gateway::authorize::KeyId;
 use crate::gateway::cache;
 use crate::gateway::integrate::{Deadline, Pick};
 use crate::gateway::respond::Seal;
-use crate::gateway::snapshot::{Live, Member, Plan, Snapshot, Stage};
+use crate::gateway::snapshot::{InFlightPlace, Live, Member, Plan, Snapshot, Stage, Standing};
 use crate::gateway::throttle::Ticket;
 use crate::telemetry::{Facts, Trace};
 
@@ -35,6 +35,10 @@ pub struct Ctx {
     /// What of the cache it puts out of date.
     pub(super) change: Option<Box<Change>>,
     pub(super) attempt: Attempt,
+    /// Where the request stands among others of its client.
+    pub(super) standing: Standing,
+    /// Its place among all that are in flight, where they are limited.
+    pub(super) in_flight: Option<InFlightPlace>,
 }
 
 /// How far the request has been matched, for metrics and logs of refused requests too.
@@ -91,7 +95,10 @@ impl Ctx {
     /// Lets go of all that belongs to the request but its facts.
     pub(super) fn end(&mut self) {
         // Named one by one, so that a new one is not forgotten.
-        let Ctx { snapshot: _, facts: _, canonical, place, admitted, cached, is_warned, found, change, attempt } = self;
+        #[rustfmt::skip]
+        let Ctx {
+            snapshot: _, facts: _, canonical, place, admitted, cached, is_warned, found, change, attempt, standing, in_flight,
+        } = self;
         *canonical = None;
         *place = Place::default();
         *admitted = None;
@@ -100,6 +107,8 @@ impl Ctx {
         *found = None;
         *change = None;
         *attempt = Attempt::default();
+        *standing = Standing::default();
+        *in_flight = None;
     }
 
     fn of(snapshot: Arc<Snapshot>, started: Now, (id, trace): (RequestId, Trace)) -> Ctx {
@@ -114,6 +123,8 @@ impl Ctx {
             found: None,
             change: None,
             attempt: Attempt::default(),
+            standing: Standing::default(),
+            in_flight: None,
         }
     }
 

@@ -18,6 +18,7 @@ mod ctx;
 mod express;
 mod fetches;
 mod passed;
+mod source;
 mod tls;
 mod wire;
 
@@ -41,6 +42,7 @@ use ctx::Ctx;
 pub use express::{Express, Peer};
 pub use fetches::Fetches;
 pub use tls::TlsStream;
+use tls::client_subject;
 pub use wire::{Sink, Wire};
 
 /// What a worker's connections are handed to.
@@ -74,11 +76,12 @@ pub struct Conductor {
 
 impl Conductor {
     async fn admit(&self, session: &Session, ctx: &mut Ctx) -> std::result::Result<(), Answer> {
-        let sent = Asked::of_session(session, &None).head;
+        let sent = Asked::of_session(session, &None, ctx.snapshot.trusted_proxies()).head;
         (ctx.facts.request_id, ctx.facts.trace) = arrival::identify(&sent, ctx.facts.started);
         arrival::check(&sent, HeadSize::of_session(session), ctx)?;
         let canonical = ctx.canonical.clone();
-        admission::admit(&self.live, &Asked::of_session(session, &canonical).head, ctx).await
+        admission::admit(&self.live, &Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies()).head, ctx)
+            .await
     }
 }
 
@@ -97,6 +100,9 @@ impl ProxyHttp for Conductor {
         // Of a stream of HTTP/2; the context of a connection is for HTTP/1.1 only.
         if let Some(handed) = express::Handed::take(session.req_header()) {
             *ctx = *handed;
+        }
+        if ctx.facts.client_subject.is_none() {
+            ctx.facts.client_subject = client_subject(session.digest().and_then(|it| it.ssl_digest.as_deref()));
         }
         arrival::set_deadlines(session, ctx);
         Ok(())

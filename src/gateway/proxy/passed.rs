@@ -15,7 +15,7 @@ use crate::gateway::transform::{Context, Outgoing};
 /// Writes the back end's request over Pingora's copy of the client's.
 pub(super) fn write_request(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx) -> Result<()> {
     let canonical = ctx.canonical.clone();
-    let asked = Asked::of_session(session, &canonical);
+    let asked = Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies());
     let done = with_outgoing(&asked, ctx, |outgoing| outgoing.apply(head));
     if http_of(ctx).is_some_and(|http| http.is_http2()) && takes_trailers(&asked.head) {
         ask_for_trailers(head)?;

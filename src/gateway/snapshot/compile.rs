@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::member::Keys;
 use super::stage::Stage;
 use super::summary::{RouteRow, Summary};
-use crate::base::{RouteId, StageId, StageName, nearest};
+use crate::base::{Networks, RouteId, StageId, StageName, nearest};
 use crate::config::{self, ApiKey, Config, ErrorStyle, Fault, Faults, Limits};
 use crate::gateway::integrate::Pools;
 use crate::gateway::route::Domains;
@@ -30,6 +30,7 @@ pub struct Snapshot {
     pub(super) stage_ids: HashMap<Arc<str>, StageId, RandomState>,
     pub(super) keys: Keys,
     pub(super) limits: Limits,
+    pub(super) trusted_proxies: Networks,
     pub(super) format: Arc<Format>,
     /// Of refusals that reach no stage.
     pub(super) style: ErrorStyle,
@@ -98,6 +99,11 @@ impl Snapshot {
 
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Who may say for whom it asks.
+    pub fn trusted_proxies(&self) -> &Networks {
+        &self.trusted_proxies
     }
 
     /// The access log's format where no stage has its own.
@@ -200,6 +206,7 @@ impl<'c> Compiler<'c> {
             stage_ids: self.stage_ids,
             keys,
             limits: config.server.limits,
+            trusted_proxies: config.server.trusted_proxies.clone(),
             format,
             style: common_style(config),
             admin_token: config.admin.token.clone(),

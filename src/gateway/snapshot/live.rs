@@ -7,14 +7,18 @@ use arc_swap::{ArcSwap, Cache};
 use super::compile::{Compiled, Snapshot};
 use super::connections::Connections;
 use super::member::grant_of;
+use super::overload::{Overload, Pressure};
 use super::summary::Summary;
-use crate::base::Clock;
+use crate::base::{Answer, Clock, Refusal};
 use crate::gateway::integrate::Pools;
 use crate::store::{Health, Store, Usage};
-use crate::telemetry::{CacheFacts, Telemetry};
+use crate::telemetry::{CacheFacts, Shed, Telemetry};
 
 /// How long a stop waits for the access log's writer.
 const LOG_PATIENCE: Duration = Duration::from_secs(5);
+
+/// When who was turned away may come again, in seconds.
+const SHED_RETRY_S: u32 = 1;
 
 /// What [`Live::follow`] gives.
 pub type Current = Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>;
@@ -29,7 +33,9 @@ pub struct Live {
     store: Store,
     pools: Arc<Pools>,
     connections: Connections,
+    overload: Overload,
     is_draining: AtomicBool,
+    is_cut: AtomicBool,
 }
 
 impl std::fmt::Debug for Live {
@@ -50,7 +56,9 @@ impl Live {
             store,
             pools,
             connections: Connections::default(),
+            overload: Overload::default(),
             is_draining: AtomicBool::new(false),
+            is_cut: AtomicBool::new(false),
         }
     }
 
@@ -103,12 +111,51 @@ impl Live {
         &self.connections
     }
 
+    pub fn overload(&self) -> &Overload {
+        &self.overload
+    }
+
+    /// Counts work that is turned away, and words it.
+    pub fn shed(&self, reason: Shed) -> Answer {
+        self.telemetry.metrics.shed(reason);
+        self.overload.note_shed(reason, self.clock.now());
+        let detail = match reason {
+            Shed::Connections => "the gateway has as many connections as it may",
+            Shed::Address => "this address has as many connections as it may",
+            Shed::InFlight => "the gateway answers as many requests at once as it may",
+            Shed::Memory => "the gateway uses as much memory as it may",
+        };
+        Answer::new(Refusal::Unavailable, detail).with_retry_after(SHED_RETRY_S).with_log(reason.as_str())
+    }
+
+    /// Compares the process's memory with its limit. What can be had again, cached answers, goes before requests do.
+    pub fn watch_memory(&self, resident_bytes: Option<u64>) {
+        let snapshot = self.snapshot();
+        let max = snapshot.limits().memory_bytes_max;
+        let (before, after) = self.overload.note_memory(resident_bytes.unwrap_or(0), max);
+        if after > before {
+            tracing::warn!(resident_bytes, memory_max = max, "memory is over its limit, work is turned away");
+            snapshot.stages().iter().filter_map(|stage| stage.cache()).for_each(|cache| cache.flush_all());
+        } else if after == Pressure::None && before > after {
+            tracing::info!(resident_bytes, memory_max = max, "memory is within its limit again");
+        }
+    }
+
     pub fn is_draining(&self) -> bool {
         self.is_draining.load(Ordering::Relaxed)
     }
 
     pub fn start_draining(&self) {
         self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the drain's time is over: what is not answered yet is refused.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Relaxed)
+    }
+
+    pub fn cut(&self) {
+        self.is_cut.store(true, Ordering::Relaxed);
     }
 
     /// What is wrong with the store, if anything is.
@@ -188,13 +235,16 @@ impl Live {
         }
     }
 
-    /// Writes what must last: exact quota counters, log lines.
-    pub fn flush(&self) {
-        if let Err(error) = self.store.flush() {
+    /// Writes what must last: exact quota counters, log lines. Says whether that is done.
+    pub fn flush(&self) -> bool {
+        let flushed = self.store.flush();
+        if let Err(error) = &flushed {
             tracing::error!(%error, "quota counters were not written; some quota is lost");
         }
-        if !self.telemetry.flush(LOG_PATIENCE) {
+        let is_logged = self.telemetry.flush(LOG_PATIENCE);
+        if !is_logged {
             tracing::warn!("the access log was not written to its end");
         }
+        flushed.is_ok() && is_logged
     }
 }

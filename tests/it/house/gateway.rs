@@ -23,14 +23,17 @@ const BINARY: &str = env!("CARGO_BIN_EXE_tollgate");
 /// A folder with a configuration, `tollgate.toml`, and the state that a gateway leaves in it.
 pub struct Folder {
     dir: tempfile::TempDir,
+    bin: tempfile::TempDir,
 }
 
 impl Folder {
     /// `@1`, `@2` … in the text stand for the back ends' addresses. What the text does not say about listeners, admin,
     /// state and telemetry is filled in, and who names `cert.pem` and `key.pem` has them.
     pub fn new(config: &str, back_ends: &[&Origin]) -> Folder {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let folder = Folder { dir };
+        let temporary = || tempfile::tempdir().expect("a temporary folder");
+        let folder = Folder { dir: temporary(), bin: temporary() };
+        // A name of its own, as an installed program has one that stays when it is replaced.
+        std::os::unix::fs::symlink(BINARY, folder.program()).expect("the folder takes a link");
         folder.write("tollgate.toml", &complete(config, back_ends));
         if config.contains("cert.pem") {
             let (cert, key) = tls::pem();
@@ -46,6 +49,11 @@ impl Folder {
 
     pub fn config(&self) -> PathBuf {
         self.path().join("tollgate.toml")
+    }
+
+    /// The program that gateways of this folder run.
+    pub fn program(&self) -> PathBuf {
+        self.bin.path().join("tollgate")
     }
 
     /// Writes a file by rename, as editors do.
@@ -65,7 +73,7 @@ fn complete(config: &str, back_ends: &[&Origin]) -> String {
     // Behind the test's own text, which may begin with keys of no section.
     let mut text = format!("{config}\n");
     let defaults = [
-        ("[server]", "listen = [\"127.0.0.1:0\"]\nthreads = 2\n"),
+        ("[server]", "listen = [\"127.0.0.1:0\"]\nthreads = 2\ndrain_delay = \"0s\"\n"),
         ("[admin]", &*format!("listen = \"127.0.0.1:0\"\ntoken = \"{ADMIN_TOKEN}\"\n")),
         ("[state]", "dir = \"data\"\n"),
         ("[telemetry]", "access_log = { path = \"stdout\", format = \"json\" }\n"),
@@ -88,6 +96,8 @@ pub struct Gateway {
     folder: Arc<Folder>,
     env: Vec<(String, String)>,
     child: Child,
+    /// Processes that have taken over from the child, oldest first.
+    successors: Vec<u64>,
     http: Vec<SocketAddr>,
     admin: SocketAddr,
     stdout: Lines,
@@ -109,7 +119,7 @@ impl Gateway {
         let mut child = child;
         let ready = wait_until_ready(&mut child, &lines, &stderr);
         let (http, admin) = parse_ready(&ready);
-        Gateway { folder, env, child, http, admin, stdout, stderr }
+        Gateway { folder, env, child, successors: Vec::new(), http, admin, stdout, stderr }
     }
 
     pub fn folder(&self) -> &Arc<Folder> {
@@ -252,7 +262,26 @@ impl Gateway {
         *self = Gateway::start_in(Arc::clone(&self.folder), &env);
     }
 
-    fn signal(&self, signal: &str) {
+    /// Has the program started anew and waits until that serves; what runs after it has another process id.
+    #[track_caller]
+    pub fn upgrade(&mut self) -> u64 {
+        self.try_upgrade().expect("the upgrade succeeds")
+    }
+
+    /// The same; `None`: it does not want to.
+    pub fn try_upgrade(&mut self) -> Option<u64> {
+        let answer = self.admin(post("/v1/upgrade", ""));
+        let pid = (answer.status == 200).then(|| answer.json()["pid"].as_u64().expect("a process id"))?;
+        self.adopt(pid);
+        Some(pid)
+    }
+
+    /// This process has taken over, and ends with the test.
+    pub fn adopt(&mut self, pid: u64) {
+        self.successors.push(pid);
+    }
+
+    pub fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([signal, &self.pid().to_string()]).status();
         assert!(status.is_ok_and(|status| status.success()), "kill {signal} failed");
     }
@@ -281,6 +310,9 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
+        for pid in &self.successors {
+            let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).stderr(Stdio::null()).status();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
@@ -298,7 +330,7 @@ pub fn kill_while_starting(folder: &Folder, after: Duration) {
 }
 
 fn spawn(folder: &Folder, env: &[(String, String)]) -> (Child, Lines, Lines, Receiver<String>) {
-    let mut command = Command::new(BINARY);
+    let mut command = Command::new(folder.program());
     command.arg("run").arg(folder.config()).current_dir(folder.path()).env("NO_COLOR", "1");
     command.envs(env.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");

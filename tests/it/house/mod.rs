@@ -5,6 +5,7 @@
 //! back end that does, and `eventually` waits for what happens in its own time.
 
 mod disk;
+pub mod frames;
 mod gateway;
 mod origin;
 mod service;

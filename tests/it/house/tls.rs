@@ -49,11 +49,16 @@ pub fn client_of(versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientCo
 
 /// Connects and shakes hands.
 pub fn connect(address: SocketAddr, client: &Arc<ClientConfig>) -> io::Result<Secured> {
+    connect_to(NAME, address, client)
+}
+
+/// The same for a host of another name.
+pub fn connect_to(host: &str, address: SocketAddr, client: &Arc<ClientConfig>) -> io::Result<Secured> {
     let mut tcp = TcpStream::connect(address)?;
     tcp.set_read_timeout(Some(super::DEADLINE))?;
     tcp.set_write_timeout(Some(super::DEADLINE))?;
     tcp.set_nodelay(true)?;
-    let name = ServerName::try_from(NAME).expect("a name");
+    let name = ServerName::try_from(host.to_owned()).expect("a name");
     let mut tls = ClientConnection::new(Arc::clone(client), name).map_err(io::Error::other)?;
     while tls.is_handshaking() {
         tls.complete_io(&mut tcp)?;

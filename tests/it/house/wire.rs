@@ -166,7 +166,7 @@ impl Answer {
         self.field("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked"))
     }
 
-    fn announces_close(&self) -> bool {
+    pub fn announces_close(&self) -> bool {
         self.field("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 }
@@ -179,6 +179,8 @@ impl<T: Read + Write + Send> Stream for T {}
 /// A connection of a client.
 pub struct Wire {
     stream: Box<dyn Stream>,
+    /// The socket itself, where there is nothing around it.
+    plain: Option<TcpStream>,
     pending: Vec<u8>,
 }
 
@@ -192,7 +194,8 @@ impl Wire {
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_write_timeout(Some(DEADLINE))?;
         stream.set_nodelay(true)?;
-        Ok(Wire { stream: Box::new(stream), pending: Vec::new() })
+        let plain = Some(stream.try_clone()?);
+        Ok(Wire { stream: Box::new(stream), plain, pending: Vec::new() })
     }
 
     /// In TLS; sessions are resumed.
@@ -205,7 +208,7 @@ impl Wire {
 
     /// Over whatever was connected.
     pub fn over(stream: impl Read + Write + Send + 'static) -> Wire {
-        Wire { stream: Box::new(stream), pending: Vec::new() }
+        Wire { stream: Box::new(stream), plain: None, pending: Vec::new() }
     }
 
     /// Sends a request and reads its whole answer. The connection stays open for the next one.
@@ -252,6 +255,16 @@ impl Wire {
     #[track_caller]
     pub fn read_body(&mut self, answer: &mut Answer) {
         self.try_read_body(answer).unwrap_or_else(|e| panic!("broken body: {e}"));
+    }
+
+    /// Whether the beginning of an answer is here, or the other side has closed. Not in TLS.
+    #[track_caller]
+    pub fn has_answer(&mut self) -> bool {
+        let plain = self.plain.as_ref().expect("a connection in plaintext");
+        plain.set_nonblocking(true).expect("an option");
+        let peeked = plain.peek(&mut [0; 1]);
+        plain.set_nonblocking(false).expect("an option");
+        !matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 
     /// Whether the other side closes the connection without sending anything more; in TLS, with an alert.

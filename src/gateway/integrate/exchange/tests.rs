@@ -209,8 +209,11 @@ async fn certificates_and_names_are_verified() {
     let bench = Bench::new();
     let ask = async |name: &str, trusts_its_authority: bool, server_name: Option<&str>| {
         let (origin, pem) = Origin::tls("back.example", vec![vec![Reply::Send(HELLO)]; 2]);
-        let tls =
-            UpstreamTls { ca_pem: trusts_its_authority.then_some(pem), server_name: server_name.map(str::to_owned) };
+        let tls = UpstreamTls {
+            ca_pem: trusts_its_authority.then_some(pem),
+            server_name: server_name.map(str::to_owned),
+            client: None,
+        };
         let http = bench.http(&format!("https://{name}/"), &[origin.address.to_string()], tls);
         bench.get(&http).await
     };

@@ -12,6 +12,8 @@ pub(super) enum Broken {
     Client(BadBody),
     /// The client is gone.
     Gone,
+    /// The gateway stops, and the drain's time is over.
+    Stopped,
 }
 
 /// What is wrong with a request's body.

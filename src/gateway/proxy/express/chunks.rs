@@ -9,6 +9,8 @@ pub(super) struct Chunks {
     left: u64,
     /// Digits of the current size, or bytes of the current line.
     line_len: usize,
+    /// Bytes of extensions that no data has made up for.
+    extension_len: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +23,7 @@ enum At {
     DataCr,
     DataLf,
     TrailerStart,
+    TrailerName,
     Trailer,
     TrailerLf,
     LastLf,
@@ -34,6 +37,8 @@ pub(super) struct BadChunk;
 const SIZE_DIGITS_MAX: usize = 15;
 /// Of extensions of one chunk, or of all trailers: more than any honest peer sends.
 const LINE_BYTES_MAX: usize = 4096;
+/// Of all extensions, beyond the data between them: a limit of the body's size does not see them.
+const EXTENSION_BYTES_MAX: u64 = 16 << 10;
 
 impl Chunks {
     pub(super) fn is_done(&self) -> bool {
@@ -49,6 +54,7 @@ impl Chunks {
                 let len = usize::try_from(self.left).map_or(rest.len(), |left| left.min(rest.len()));
                 data(&rest[..len]);
                 self.left -= len as u64;
+                self.extension_len = self.extension_len.saturating_sub(len as u64);
                 at += len;
                 if self.left == 0 {
                     self.at = At::DataCr;
@@ -72,15 +78,15 @@ impl Chunks {
             (At::Size, b'\r') if self.line_len > 0 => At::SizeEnd,
             (At::Size, b';') if self.line_len > 0 => self.begin_line(At::Extension),
             (At::Extension, b'\r') => At::SizeEnd,
-            (At::Extension | At::Trailer, _) if is_visible(byte) => self.go_on(self.at)?,
+            (At::Extension, _) if is_visible(byte) => self.extend()?,
             (At::SizeEnd, b'\n') if self.left > 0 => self.begin_line(At::Data),
             (At::SizeEnd, b'\n') => self.begin_line(At::TrailerStart),
             (At::DataCr, b'\r') => At::DataLf,
             (At::DataLf, b'\n') => At::Size,
             (At::TrailerStart, b'\r') => At::LastLf,
-            // A folded line, or a name that is none.
-            (At::TrailerStart, b' ' | b'\t' | b':') => return Err(BadChunk),
-            (At::TrailerStart, _) if is_visible(byte) => self.go_on(At::Trailer)?,
+            (At::TrailerStart | At::TrailerName, _) if is_tchar(byte) => self.go_on(At::TrailerName)?,
+            (At::TrailerName, b':') => self.go_on(At::Trailer)?,
+            (At::Trailer, _) if is_visible(byte) => self.go_on(At::Trailer)?,
             (At::Trailer, b'\r') => At::TrailerLf,
             (At::TrailerLf, b'\n') => At::TrailerStart,
             (At::LastLf, b'\n') => At::Done,
@@ -94,10 +100,20 @@ impl Chunks {
         at
     }
 
+    fn extend(&mut self) -> Result<At, BadChunk> {
+        self.extension_len += 1;
+        if self.extension_len > EXTENSION_BYTES_MAX { Err(BadChunk) } else { self.go_on(At::Extension) }
+    }
+
     fn go_on(&mut self, at: At) -> Result<At, BadChunk> {
         self.line_len += 1;
         if self.line_len > LINE_BYTES_MAX { Err(BadChunk) } else { Ok(at) }
     }
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_tchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 fn is_visible(byte: u8) -> bool {
@@ -176,12 +192,22 @@ mod tests {
             "0\r\n: y\r\n\r\n",
             "0\r\nX: \x01\r\n\r\n",
             "0\r\nX: y\n\r\n",
+            "0\r\nno field\r\n\r\n",
+            "0\r\nX : y\r\n\r\n",
+            "0\r\nX\r\n\r\n",
+            "0\r\nGET / HTTP/1.1\r\n\r\n",
             "0\r\n\rX",
         ] {
             check(bytes, Err(BadChunk));
         }
         let endless = format!("3;{}", "x".repeat(LINE_BYTES_MAX + 1));
         check(&endless, Err(BadChunk));
+        let many = format!("1;{}\r\nx\r\n", "x".repeat(1000)).repeat(17) + "0\r\n\r\n";
+        check(&many, Err(BadChunk));
+        // As large chunks are signed one by one.
+        let data = "x".repeat(100);
+        let signed = format!("64;chunk-signature={data}\r\n{data}\r\n").repeat(1000) + "0\r\n\r\n";
+        check(&signed, Ok((&data.repeat(1000), signed.len())));
     }
 
     proptest! {

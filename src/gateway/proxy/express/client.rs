@@ -2,6 +2,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::time::Instant;
 
 use super::alarm::{Alarm, within};
+use crate::gateway::proxy::tls::client_subject;
 use crate::gateway::proxy::wire::Wire;
 
 /// What is read from a client that was told to go away, so that it gets to read why.
@@ -21,7 +23,11 @@ pub(super) struct Client<W> {
     pub(super) wire: W,
     pub(super) peer: SocketAddr,
     pub(super) ip: IpAddr,
+    /// Whom its certificate names, if it showed one.
+    pub(super) subject: Option<Arc<str>>,
     pub(super) alarm: Alarm,
+    /// Requests that it has sent so far.
+    pub(super) requests: usize,
     /// Whether a stop of the gateway wakes the task.
     is_stop_awaited: bool,
     /// Bytes that were read after a request's own.
@@ -33,10 +39,12 @@ impl<W: Wire> Client<W> {
         // Without it the last packet of an answer would wait for an acknowledgement. Fails only on a dead socket.
         let _ = wire.tcp().set_nodelay(true);
         Client {
+            subject: client_subject(wire.digest().as_deref()),
             wire,
             peer,
             ip: peer.ip().to_canonical(),
             alarm: Alarm::default(),
+            requests: 0,
             is_stop_awaited: false,
             read_after: Vec::new(),
         }

@@ -17,11 +17,12 @@ use crate::gateway::proxy::answers::tell;
 use crate::gateway::proxy::arrival;
 use crate::gateway::proxy::asked::{Asked, HeadSize};
 use crate::gateway::proxy::ctx::Ctx;
+use crate::gateway::proxy::source::source;
 use crate::gateway::proxy::wire::Wire;
 use crate::gateway::respond;
 
 /// What becomes of a connection after a request.
-enum Next {
+pub(super) enum Next {
     /// It is idle.
     Wait,
     HandOver(HandedOver),
@@ -98,7 +99,11 @@ impl Express {
         loop {
             let read = if input.is_empty() { Ok(None) } else { read_request(input.bytes(), spans) };
             let answered = match read {
-                Ok(Some(head)) => self.answer(client, paper, (&head, input.bytes(), spans), started, idle_since).await,
+                Ok(Some(mut head)) => {
+                    client.requests += 1;
+                    head.be_number(client.requests, paper.current.load().limits());
+                    self.answer(client, paper, (&head, input.bytes(), spans), started, idle_since).await
+                }
                 Ok(None) => match self.read_more(client, input, paper, started).await {
                     Ok(true) => continue,
                     Ok(false) => return Next::Close,
@@ -141,7 +146,7 @@ impl Express {
     /// Answers a request whose head could not be read; nothing is known of where it ends.
     ///
     /// Like all that is rare it is boxed where it is called, so that an idle connection does not hold its room.
-    async fn refuse_unread<W: Wire>(
+    pub(super) async fn refuse_unread<W: Wire>(
         &self,
         client: &mut Client<W>,
         paper: &mut Paper,
@@ -149,6 +154,7 @@ impl Express {
         started: Now,
     ) -> Next {
         let mut ctx = Ctx::new(&self.live, started);
+        ctx.facts.client_subject.clone_from(&client.subject);
         let now = self.live.clock().now();
         let form = Form { manner: Manner { is_http_11: true, keeps_alive: false }, is_head_only: false, now };
         let rest = paper.sheet().write(Held::Refused(answer), form, &mut ctx);
@@ -170,9 +176,12 @@ impl Express {
         if head.is_upgrade || head.expects_continue {
             return Answered::Over(Next::HandOver(HandedOver::new(head, bytes, None, &mut client.read_after)));
         }
-        let sent = head.asked(bytes, spans, client.ip, W::SCHEME);
+        let mut sent = head.asked(bytes, spans, client.ip, W::SCHEME);
+        sent.head.client = source(&sent.head.fields, client.ip, paper.current.load().trusted_proxies());
         let identity = arrival::identify(&sent.head, started);
         let mut ctx = paper.context(&self.live, started, identity);
+        ctx.standing.is_first = client.requests == 1;
+        ctx.facts.client_subject.clone_from(&client.subject);
         let way = self.judge(&sent, head.size(), &mut ctx).await;
         let canonical = ctx.canonical.clone();
         let asked = sent.at(canonical.as_deref());
@@ -187,7 +196,7 @@ impl Express {
             }
         };
         *ended = self.live.clock().now();
-        tell(&self.live, Some(&asked), client.ip, &ctx, *ended);
+        tell(&self.live, Some(&asked), asked.head.client, &ctx, *ended);
         paper.keep(ctx);
         answered
     }

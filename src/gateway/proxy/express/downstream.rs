@@ -10,6 +10,7 @@ use super::client::Client;
 use super::desk::{Bench, DateStamp};
 use super::exchange::{Carried, Order};
 use super::head::{Framing, RequestHead};
+use super::pace::Pace;
 use super::pump::{Coding, Pump, Rest, Stopped};
 use super::response::{Manner, ResponseHead};
 use crate::base::{Answer, Fields, Now};
@@ -26,7 +27,7 @@ const DOWN_READ_BYTES: usize = 128 << 10;
 /// What of a request a client still sends, whatever it speaks.
 pub(super) trait Uplink: Send {
     /// Gets ready for an attempt. `max` is in bytes of data.
-    fn prepare(&mut self, max: u64, patience: Duration);
+    fn prepare(&mut self, max: u64, pace: Pace);
 
     /// Sends `head`, and what of the body is at hand, as far as the socket takes it at once. Returns how many bytes of
     /// what was at hand were the body's.
@@ -43,6 +44,9 @@ pub(super) trait Uplink: Send {
 
     /// Whether anything was read that cannot be read again.
     fn has_read(&self) -> bool;
+
+    /// Whether it is the client that is waited for.
+    fn awaits_client(&self) -> bool;
 }
 
 /// What a client is answered, whatever it speaks.
@@ -149,11 +153,11 @@ struct WireUplink<'c, R> {
 }
 
 impl<R: AsyncRead + Unpin + Send> Uplink for WireUplink<'_, R> {
-    fn prepare(&mut self, max: u64, patience: Duration) {
+    fn prepare(&mut self, max: u64, pace: Pace) {
         let coding = if self.framing == Framing::Chunked { Coding::Chunked } else { Coding::Plain };
         let pump = &mut self.pump;
         (pump.rest, pump.coding, pump.moved) = (Rest::from(self.framing), coding, 0);
-        (pump.max, pump.read_patience) = (max, Some(patience));
+        (pump.max, pump.pace) = (max, Some(pace));
         pump.unsent.clear();
     }
 
@@ -175,6 +179,10 @@ impl<R: AsyncRead + Unpin + Send> Uplink for WireUplink<'_, R> {
 
     fn has_read(&self) -> bool {
         self.pump.has_read
+    }
+
+    fn awaits_client(&self) -> bool {
+        self.pump.pace.is_some_and(|pace| pace.is_waiting())
     }
 }
 

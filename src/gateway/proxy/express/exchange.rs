@@ -1,6 +1,7 @@
 use std::convert::identity;
+use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -10,10 +11,11 @@ use tokio::net::tcp::ReadHalf;
 
 use super::Express;
 use super::alarm::Alarm;
-use super::broken::Broken;
+use super::broken::{BadBody, Broken};
 use super::desk::Bench;
 use super::downstream::{Downlink, Heard, Uplink};
 use super::head::Framing;
+use super::pace::Pace;
 use super::pump::Rest;
 use super::response::{ResponseHead, read_response};
 use super::upload::{Upload, alongside};
@@ -79,21 +81,35 @@ impl Express {
             bench.clear();
             write_request(asked, *framing, &mut bench.request, ctx);
             let max = ctx.plan().map_or(u64::MAX, |plan| plan.body_bytes_max);
-            up.prepare(max, ctx.snapshot.limits().body_timeout);
+            up.prepare(max, Pace::new(ctx.snapshot.limits()));
             let to = Endpoint { address, connect_timeout: connect_timeout.min(left), now };
             let is_head = asked.head.method == "HEAD";
             let end = self.instant(now, left);
-            let ended = alarm.until(end, pin!(self.attempt(bench, is_head, up, down, ctx, &to))).await;
+            let ended =
+                alarm.until(end, pin!(self.until_cut(pin!(self.attempt(bench, is_head, up, down, ctx, &to))))).await;
             ctx.facts.bytes_in = up.moved();
             let broken = match ended {
-                Some(Ok(done)) => return Carried::Answered(done.body_len),
-                Some(Err(broken)) => broken,
+                Some(Some(Ok(done))) => return Carried::Answered(done.body_len),
+                Some(Some(Err(broken))) => broken,
+                Some(None) => Broken::Stopped,
+                // A back end is not to blame for what its client keeps back.
+                None if up.awaits_client() && ctx.facts.status == 0 => Broken::Client(BadBody::TooSlow),
                 None => Broken::BackEnd(Failure::TimedOut, "the integration's timeout is over".into()),
             };
             if let Some(carried) = self.settle(broken, &order, ctx, up.has_read()) {
                 return carried;
             }
         }
+    }
+
+    /// What `work` comes to, or `None` when the drain's time is over: its end wakes every connection once.
+    async fn until_cut<F: Future>(&self, mut work: Pin<&mut F>) -> Option<F::Output> {
+        poll_fn(|cx| match work.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if self.live.is_cut() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
     }
 
     /// What follows from a broken attempt; `None`: another one.
@@ -106,6 +122,7 @@ impl Express {
                 return Some(Carried::Cut);
             }
             Broken::Client(bad) => Some(bad.answer()),
+            Broken::Stopped => Some(Answer::new(Refusal::Unavailable, "the gateway is shutting down")),
             Broken::BackEnd(failure, cause) => {
                 let has_started = order.bench.filled > 0;
                 let method = order.asked.head.method;

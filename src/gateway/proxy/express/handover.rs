@@ -59,7 +59,7 @@ impl Express {
         handed: HandedOver,
         shutdown: &ShutdownWatch,
     ) -> Option<Client<W>> {
-        let Client { wire, peer, read_after, .. } = client;
+        let Client { wire, peer, requests, read_after, .. } = client;
         let mut session = ServerSession::new_http1(Box::new(Connection::new(wire, peer)));
         session.set_pipelined_prefix(handed.request);
         session.set_connection_user_context(handed.ctx.map(|ctx| ctx as Box<_>));
@@ -68,7 +68,7 @@ impl Express {
         if read.zip(handed.missing).is_some_and(|(read, missing)| read <= missing) {
             let connection = stream.into_any().downcast::<Connection<W>>().ok()?;
             let mut client = Client::new(connection.into_wire()?, peer);
-            client.read_after = read_after;
+            (client.requests, client.read_after) = (requests, read_after);
             return Some(client);
         }
         self.stay(stream, settings, shutdown).await;

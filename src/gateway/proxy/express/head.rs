@@ -2,11 +2,9 @@ use std::mem::MaybeUninit;
 use std::net::IpAddr;
 
 use crate::base::{FieldSpan, Fields, Head, Scheme, is_token};
+use crate::config::{FIELDS_MAX, Limits};
 use crate::gateway::proxy::asked::{Asked, HeadSize};
 use crate::gateway::snapshot::host_of;
-
-/// More fields than any honest request has.
-const FIELDS_MAX: usize = 256;
 
 const LINE_END: &str = "a line does not end in a carriage return and a line feed";
 
@@ -56,6 +54,9 @@ pub(super) fn read_request<'b>(
     bytes: &'b [u8],
     spans: &mut Vec<FieldSpan>,
 ) -> Result<Option<RequestHead<'b>>, HeadFault> {
+    if bytes.first() == Some(&b'\n') {
+        return Err(LINE_END.into());
+    }
     let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
     let mut request = httparse::Request::new(&mut []);
     let status = request.parse_with_uninit_headers(bytes, &mut fields).map_err(fault_of)?;
@@ -108,6 +109,11 @@ impl<'b> RequestHead<'b> {
             scheme,
         };
         Asked { head, authority: self.authority, protocol: if self.is_http_11 { "HTTP/1.1" } else { "HTTP/1.0" } }
+    }
+
+    /// Takes its number among the requests of its connection: the last that this may have ends it.
+    pub(super) fn be_number(&mut self, number: usize, limits: &Limits) {
+        self.keeps_alive &= number < limits.requests_per_connection_max;
     }
 
     /// Known from where the head and its first field begin, so no field is looked at.
@@ -164,6 +170,7 @@ impl<'b> Seen<'b> {
             10 if is_token(name, b"connection") => self.note_connection(field.value),
             14 if is_token(name, b"content-length") => self.note_length(field.value)?,
             17 if is_token(name, b"transfer-encoding") => self.note_coding(field.value)?,
+            13.. if looks_like_framing(name) => return Err(LOOK_ALIKE.into()),
             _ => {}
         }
         Ok(())
@@ -221,6 +228,22 @@ impl<'b> Seen<'b> {
             (host, target) => Ok(host.or(target).unwrap_or_default()),
         }
     }
+}
+
+pub(super) const LOOK_ALIKE: &str = "a field's name is a misspelling of Content-Length or Transfer-Encoding";
+
+/// Whether some readers may take a field for one that says where the body ends: those that turn names into variables
+/// do not tell `_` from `-`. The right names are told apart before.
+pub(super) fn looks_like_framing(name: &[u8]) -> bool {
+    let ends = |first: u8, last: u8| {
+        let (Some(begin), Some(end)) = (name.first(), name.last()) else { return false };
+        begin.eq_ignore_ascii_case(&first) && end.eq_ignore_ascii_case(&last)
+    };
+    let is_spelt = |letters: &[u8]| {
+        let found = name.iter().filter(|byte| byte.is_ascii_alphanumeric());
+        found.map(u8::to_ascii_lowercase).eq(letters.iter().copied())
+    };
+    ends(b'c', b'h') && is_spelt(b"contentlength") || ends(b't', b'g') && is_spelt(b"transferencoding")
 }
 
 /// RFC 3986 section 3.2.2, without the comma, which is where a joined list shows.
@@ -349,12 +372,20 @@ mod tests {
             ("X(A: b", "not a token"),
             ("Host: y", "two Host"),
             ("X-A: b\nX-B: c", "line feed"),
+            ("Content_Length: 3", "misspelling"),
+            ("Transfer_Encoding: chunked", "misspelling"),
+            ("Transfer---Encoding: chunked", "misspelling"),
+            ("contentlength: 3", "misspelling"),
         ] {
             check(&post(fields), Err(why));
         }
         check("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", Err("HTTP/1.0"));
         check("GET / HTTP/1.1\nHost: x\n\n", Err("line feed"));
         check("GET / HTTP/1.1\n", Err("line feed"));
+        check("\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", Err("line feed"));
+        check("GET  / HTTP/1.1\r\nHost: x\r\n\r\n", Err("not HTTP"));
+        check("GET /\r\n\r\n", Err("not HTTP"));
+        check("GET / HTTP/2.0\r\nHost: x\r\n\r\n", Err("not HTTP/1.1"));
         check("GET / HTTP/1.1\r\n\r\n", Err("no Host"));
         for host in ["", "a, b", "a b", "a/b", "a@b"] {
             check(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"), Err("not a host"));

@@ -24,11 +24,13 @@ mod downstream;
 mod exchange;
 mod handover;
 mod head;
+mod pace;
 mod pump;
 mod reply;
 mod response;
 mod shelf;
 mod streams;
+mod turn_away;
 mod upload;
 mod upstreams;
 

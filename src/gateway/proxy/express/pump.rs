@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use super::alarm::within;
 use super::chunks::{BadChunk, Chunks, LAST_CHUNK, write_chunk};
 use super::head::Framing;
+use super::pace::Pace;
 use super::reply::COPIED_BYTES_MAX;
 use crate::gateway::integrate::InFlight;
 use crate::gateway::proxy::wire::Sink;
@@ -52,7 +53,8 @@ pub(super) struct Pump {
     pub(super) coding: Coding,
     /// In bytes, of data.
     pub(super) max: u64,
-    pub(super) read_patience: Option<Duration>,
+    /// Of the sender; `None`: somebody else watches it.
+    pub(super) pace: Option<Pace>,
     pub(super) write_patience: Option<Duration>,
     /// What one read takes at most.
     pub(super) read_bytes_max: usize,
@@ -102,7 +104,7 @@ impl Pump {
             rest: Rest::Done,
             coding: Coding::Plain,
             max: u64::MAX,
-            read_patience: None,
+            pace: None,
             write_patience: None,
             read_bytes_max,
             moved: 0,
@@ -157,11 +159,15 @@ impl Pump {
                 return Ok(());
             }
             self.has_read = true;
-            let patience = self.read_patience;
+            let moved = self.moved;
+            let patience = self.pace.as_mut().map(|pace| pace.begin_wait(moved));
             let moving = poll_fn(|cx| self.poll_move(from, to, cx));
             match patience {
                 Some(patience) => within(patience, pin!(moving)).await.ok_or(Stopped::ReadTooSlow)??,
                 None => moving.await?,
+            }
+            if let Some(pace) = &mut self.pace {
+                pace.end_wait();
             }
         }
     }

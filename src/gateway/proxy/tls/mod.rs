@@ -12,5 +12,7 @@
 
 mod session;
 mod stream;
+mod subject;
 
 pub use stream::TlsStream;
+pub(super) use subject::client_subject;

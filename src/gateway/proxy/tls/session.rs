@@ -9,6 +9,8 @@ use rustls::unbuffered::{
 };
 use tokio::io::ReadBuf;
 
+use super::subject;
+
 /// What one call encrypts at most: what one read of a back end brings, with a head before it.
 const ENCRYPT_BYTES_MAX: usize = 160 << 10;
 /// What a record holds (RFC 8446 section 5.1), and more than it adds to that in any version.
@@ -52,7 +54,9 @@ impl Session {
     pub(super) fn digest(&self) -> SslDigest {
         let cipher = self.tls.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
         let version = self.tls.protocol_version().and_then(|version| version.as_str());
-        SslDigest::new(cipher.unwrap_or_default(), version.unwrap_or_default(), None, None, Vec::new())
+        let certificate = self.tls.peer_certificates().and_then(<[_]>::first);
+        let subject = certificate.and_then(subject::read);
+        SslDigest::new(cipher.unwrap_or_default(), version.unwrap_or_default(), subject, None, Vec::new())
     }
 
     pub(super) fn is_read_closed(&self) -> bool {

@@ -15,12 +15,17 @@ use tokio::time::Instant;
 
 use super::Peer;
 use super::bell::Bell;
+use super::ledger::{Event, Unseen};
 use super::outlet::Outlet;
-use crate::base::Now;
+use crate::base::{Answer, Now, Refusal};
 use crate::config::Limits;
+use crate::gateway::proxy::answers::{note_refusal, tell};
+use crate::gateway::proxy::ctx::Ctx;
 use crate::gateway::proxy::express::Express;
 use crate::gateway::proxy::express::alarm::{Alarm, within};
 use crate::gateway::proxy::express::converse::stopped;
+use crate::gateway::snapshot::Standing;
+use crate::telemetry::Cut;
 
 /// Requests of one client at once; more wait with the client.
 const STREAMS_MAX: u32 = 128;
@@ -31,6 +36,8 @@ const CONNECTION_WINDOW: u32 = 1 << 20;
 const SEND_BUFFER_BYTES: usize = 64 << 10;
 /// Streams that are opened only to be reset again, before the connection is taken for an attack.
 const RESETS_MAX: usize = 64;
+/// Streams that the framer resets for what is wrong with them, before the same.
+const ERRORS_MAX: usize = 128;
 /// A head a little over the limit is refused by us, who can say why; one that is over this by the framer, which reads
 /// no more of it. HPACK counts 32 bytes a field more than we do (RFC 7541 section 4.1).
 const HEAD_SLACK_BYTES: usize = 16 << 10;
@@ -59,21 +66,20 @@ impl Express {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        let outlet = Outlet::new(io, read_before);
-        let limits = *self.live.snapshot().limits();
-        let Some(framer) = shake_hands(&outlet, &limits).await else { return };
-        let mut driver = Driver::new(framer, outlet, self.idle_until(self.live.clock().now()));
+        // Boxed, since an opened connection has no use for the room that opening it takes.
+        let Some(mut driver) = Box::pin(self.open(io, read_before)).await else { return };
         let mut stop = pin!(stopped(shutdown.clone()));
         let mut streams = FuturesUnordered::new();
         poll_fn(|cx| {
             driver.listen(cx.waker());
             for _ in 0..TURNS_MAX {
                 while let Some(incoming) = driver.accept() {
-                    streams.push(Box::pin(self.answer_stream(&peer, shutdown, incoming)));
+                    let standing = Standing { is_first: driver.accepted == 1, beside: streams.len() };
+                    streams.push(Box::pin(self.answer_stream(&peer, shutdown, incoming, standing)));
                 }
                 while let Poll::Ready(Some(ended)) = Pin::new(&mut streams).poll_next(cx) {
                     if streams.is_empty() {
-                        driver.quiet_until = self.idle_until(ended);
+                        driver.fall_quiet(self.idle_until(ended));
                     }
                 }
                 if !driver.wants_a_turn() {
@@ -81,10 +87,51 @@ impl Express {
                 }
             }
             driver.heed(stop.as_mut());
+            let (events, flood) = driver.outlet.take_account();
+            events.iter().for_each(|event| self.note_event(&peer, *event));
+            if let Some(flood) = flood {
+                driver.turn_out(flood);
+            }
             driver.send(cx);
+            if self.live.is_cut() {
+                return Poll::Ready(());
+            }
             driver.poll_end(cx, streams.is_empty())
         })
         .await;
+        if let Some(cut) = driver.cut {
+            self.live.telemetry().metrics.connection_cut(cut);
+        }
+        if driver.phase == Phase::Closed || driver.cut.is_some() {
+            // Whether it went or not, it had its time.
+            let _ = within(FAREWELL, pin!(Box::pin(driver.outlet.close_gently()))).await;
+        }
+    }
+
+    async fn open<T>(&self, io: T, read_before: Vec<u8>) -> Option<Driver<T>>
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let outlet = Outlet::new(io, read_before);
+        let limits = *self.live.snapshot().limits();
+        let framer = shake_hands(&outlet, &limits).await?;
+        Some(Driver::new(framer, outlet, &limits, self.idle_until(self.live.clock().now())))
+    }
+
+    /// Counts what the framer did by itself, and logs requests that it refused.
+    fn note_event(&self, peer: &Peer, event: Event) {
+        let (refusal, detail) = match event {
+            Event::Error { code, is_of_stream } => {
+                return self.live.telemetry().metrics.http2_error(code, is_of_stream);
+            }
+            Event::Refused(Unseen::TooLarge) => (Refusal::HeadersTooLarge, "refused by the framer, without a body"),
+            Event::Refused(Unseen::Malformed) => (Refusal::MalformedRequest, "refused by the framer, with a reset"),
+        };
+        let now = self.live.clock().now();
+        let mut ctx = Ctx::new(&self.live, now);
+        ctx.facts.status = refusal.status();
+        note_refusal(Answer::new(refusal, detail).with_log(detail), &mut ctx);
+        tell(&self.live, None, peer.ip, &ctx, now);
     }
 
     fn idle_until(&self, since: Now) -> Instant {
@@ -105,6 +152,7 @@ where
             .max_header_list_size(u32::try_from(head_bytes).unwrap_or(u32::MAX))
             .max_send_buffer_size(SEND_BUFFER_BYTES)
             .max_pending_accept_reset_streams(RESETS_MAX)
+            .max_local_error_reset_streams(Some(ERRORS_MAX))
             .handshake(outlet.clone())
     );
     let shaken = poll_fn(|cx| {
@@ -126,17 +174,43 @@ struct Driver<T> {
     alarm: Alarm,
     /// How long the connection may be without streams.
     quiet_until: Instant,
+    /// Streams that were accepted, and how many may be.
+    accepted: usize,
+    accepted_max: usize,
+    /// With a client that does not take the end of its answers, and until when that is.
+    patience: Duration,
+    gone_by: Option<Instant>,
+    /// Why the connection is closed, if that is for what its client did.
+    cut: Option<Cut>,
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
-    fn new(framer: Connection<Outlet<T>, Bytes>, outlet: Outlet<T>, quiet_until: Instant) -> Driver<T> {
+    fn new(
+        framer: Connection<Outlet<T>, Bytes>,
+        outlet: Outlet<T>,
+        limits: &Limits,
+        quiet_until: Instant,
+    ) -> Driver<T> {
         let ringing = || {
             let bell = Arc::new(Bell::default());
             bell.ring();
             (Arc::clone(&bell), Waker::from(bell))
         };
         let (for_framer, for_stop) = (ringing(), ringing());
-        Driver { framer, outlet, for_framer, for_stop, phase: Phase::Open, alarm: Alarm::default(), quiet_until }
+        Driver {
+            framer,
+            outlet,
+            for_framer,
+            for_stop,
+            phase: Phase::Open,
+            alarm: Alarm::default(),
+            quiet_until,
+            accepted: 0,
+            accepted_max: limits.requests_per_connection_max,
+            patience: limits.body_timeout,
+            gone_by: None,
+            cut: None,
+        }
     }
 
     fn listen(&self, task: &Waker) {
@@ -153,6 +227,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         match self.framer.poll_accept(&mut Context::from_waker(waker)) {
             Poll::Ready(Some(Ok(incoming))) => {
                 bell.ring();
+                self.outlet.accepted(incoming.1.stream_id().as_u32());
+                self.accepted += 1;
+                if self.accepted >= self.accepted_max && self.phase == Phase::Open {
+                    self.framer.graceful_shutdown();
+                    self.leave();
+                }
                 Some(incoming)
             }
             // A client that breaks its connection off, or the rules, was told by the framer.
@@ -162,6 +242,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             }
             Poll::Pending => None,
         }
+    }
+
+    /// No stream is being answered any more.
+    fn fall_quiet(&mut self, idle_until: Instant) {
+        self.quiet_until = if self.phase == Phase::Open { idle_until } else { Instant::now() + FAREWELL };
     }
 
     /// Whether the framer has something to do: streams have queued frames, or there is something to read.
@@ -178,12 +263,33 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
         }
     }
 
+    /// Has a client go that sends too much of what is no request.
+    fn turn_out(&mut self, flood: Cut) {
+        if self.cut.is_none() && self.phase != Phase::Closed {
+            self.cut = Some(flood);
+            self.framer.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+            self.leave();
+            // It gets its last word now, and nothing that it still waits for.
+            self.gone_by = Some(self.quiet_until);
+        }
+    }
+
     /// Sends what the turns have come to.
     fn send(&mut self, cx: &mut Context<'_>) {
         if matches!(self.outlet.poll_send(cx), Poll::Ready(Err(_))) {
             // It learns that its connection is broken when it flushes.
             self.for_framer.0.ring();
         }
+    }
+
+    /// Whether a client that is told to leave has had its time to take its answers.
+    fn is_patience_over(&mut self) -> bool {
+        let now = Instant::now();
+        let is_over = now >= *self.gone_by.get_or_insert(now + self.patience);
+        if is_over {
+            self.cut.get_or_insert(Cut::UnreadAnswers);
+        }
+        is_over
     }
 
     fn leave(&mut self) {
@@ -198,14 +304,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<T> {
             return Poll::Ready(());
         }
         while is_quiet && self.alarm.poll_past(cx, self.quiet_until).is_ready() {
+            let may_stay = self.phase == Phase::Leaving && self.framer.has_streams() && !self.is_patience_over();
             match self.phase {
                 Phase::Open => {
                     // Streams that the client opens now are not processed, and it is told so.
                     self.framer.abrupt_shutdown(Reason::NO_ERROR);
                     self.leave();
                 }
-                // The end of an answer is still to be taken; the gateway's own drain bounds this.
-                Phase::Leaving if self.framer.has_streams() => self.quiet_until = Instant::now() + FAREWELL,
+                // The end of an answer is still to be taken.
+                Phase::Leaving if may_stay => self.quiet_until = Instant::now() + FAREWELL,
                 Phase::Leaving | Phase::Closed => return Poll::Ready(()),
             }
         }

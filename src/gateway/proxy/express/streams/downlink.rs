@@ -125,18 +125,25 @@ impl<'s> StreamDownlink<'s> {
 
     /// Sends data with the pace of the client's window, which is asked for what there is and no more: what one stream
     /// reserves is not there for others.
-    async fn send(&mut self, mut data: Bytes, is_end: bool) -> Result<(), Stopped> {
+    ///
+    /// The patience is with all of it: a client that opens its window byte by byte is one that does not read.
+    async fn send(&mut self, data: Bytes, is_end: bool) -> Result<(), Stopped> {
         let Some(body) = &mut self.body else { return Err(Stopped::Write) };
         self.moved += data.len() as u64;
-        while !data.is_empty() {
-            body.reserve_capacity(data.len());
-            let granted = within(self.patience, pin!(granted(body))).await.ok_or(Stopped::WriteTooSlow)?;
-            let granted = granted.map_err(|_| Stopped::Write)?;
-            let piece = data.split_to(granted.min(data.len()));
-            let is_last = is_end && data.is_empty();
-            body.send_data(piece, is_last).map_err(|_| Stopped::Write)?;
-            self.is_ended = is_last;
-        }
+        let is_ended = &mut self.is_ended;
+        let mut rest = data;
+        let sending = async {
+            while !rest.is_empty() {
+                body.reserve_capacity(rest.len());
+                let granted = granted(body).await.map_err(|_| Stopped::Write)?;
+                let piece = rest.split_to(granted.min(rest.len()));
+                let is_last = is_end && rest.is_empty();
+                body.send_data(piece, is_last).map_err(|_| Stopped::Write)?;
+                *is_ended = is_last;
+            }
+            Ok(rest)
+        };
+        let data = within(self.patience, pin!(sending)).await.ok_or(Stopped::WriteTooSlow)??;
         if is_end && !self.is_ended { self.leave(data, true) } else { Ok(()) }
     }
 

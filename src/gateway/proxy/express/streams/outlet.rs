@@ -1,14 +1,21 @@
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::ledger::{Event, Ledger};
+use crate::telemetry::Cut;
 
 /// What is collected before it has to leave.
 const COLLECT_BYTES: usize = 64 << 10;
 /// Enough for the answers of one turn, nearly always.
 const USUAL_BYTES: usize = 8 << 10;
+/// What is read of a client after the last word to it.
+const LINGER_BYTES_MAX: usize = 256 << 10;
 
 /// A connection as its framer sees it, with one handle for the framer and one for who drives it.
 ///
@@ -27,6 +34,7 @@ struct Inner<T> {
     sent: usize,
     /// What broke the connection when nobody was there to be told.
     broken: Option<io::ErrorKind>,
+    ledger: Ledger,
 }
 
 impl<T> Clone for Outlet<T> {
@@ -37,7 +45,42 @@ impl<T> Clone for Outlet<T> {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Outlet<T> {
     pub(super) fn new(io: T, read_before: Vec<u8>) -> Outlet<T> {
-        Outlet(Arc::new(Mutex::new(Inner { io, read_before, unsent: Vec::new(), sent: 0, broken: None })))
+        let ledger = Ledger::new();
+        Outlet(Arc::new(Mutex::new(Inner { io, read_before, unsent: Vec::new(), sent: 0, broken: None, ledger })))
+    }
+
+    /// The framer has handed out the request of this stream.
+    pub(super) fn accepted(&self, stream: u32) {
+        self.lock().ledger.accepted(stream);
+    }
+
+    /// What the framer did by itself since this was asked last, and what the client has too much of.
+    pub(super) fn take_account(&self) -> (SmallVec<[Event; 4]>, Option<Cut>) {
+        let mut inner = self.lock();
+        (inner.ledger.take_events(), inner.ledger.flood())
+    }
+
+    /// Closes after a last word. A socket that is closed with bytes unread resets the connection, and the word may be
+    /// lost with it (RFC 9112 section 9.6, and it is the same for any protocol).
+    pub(super) async fn close_gently(&self) {
+        let mut read = 0;
+        poll_fn(|cx| {
+            let inner = &mut *self.lock();
+            // Whether it was sent or cannot be, there is nothing more to say.
+            let _ = ready!(inner.poll_send(cx));
+            let _ = ready!(Pin::new(&mut inner.io).poll_shutdown(cx));
+            let mut sink = [0; 4096];
+            while read < LINGER_BYTES_MAX {
+                let mut buffer = ReadBuf::new(&mut sink);
+                let done = ready!(Pin::new(&mut inner.io).poll_read(cx, &mut buffer));
+                if done.is_err() || buffer.filled().is_empty() {
+                    break;
+                }
+                read += buffer.filled().len();
+            }
+            Poll::Ready(())
+        })
+        .await;
     }
 
     /// Sends what was collected. An error is the framer's, when it writes or flushes next.
@@ -103,22 +146,40 @@ impl<T: AsyncWrite + Unpin> Inner<T> {
             ready!(self.poll_send(cx))?;
         }
         if len > COLLECT_BYTES {
-            return Pin::new(&mut self.io).poll_write_vectored(cx, pieces);
+            let count = ready!(Pin::new(&mut self.io).poll_write_vectored(cx, pieces))?;
+            let mut left = count;
+            for piece in pieces {
+                let of_piece = left.min(piece.len());
+                self.ledger.written(&piece[..of_piece]);
+                left -= of_piece;
+            }
+            return Poll::Ready(Ok(count));
         }
         self.make_room(len);
-        pieces.iter().for_each(|piece| self.unsent.extend_from_slice(piece));
+        for piece in pieces {
+            self.ledger.written(piece);
+            self.unsent.extend_from_slice(piece);
+        }
         Poll::Ready(Ok(len))
     }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Outlet<T> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.ledger.flood().is_some() {
+            // The framer gets to read no more; the driver sees why.
+            return Poll::Pending;
+        }
         if inner.read_before.is_empty() {
-            return Pin::new(&mut inner.io).poll_read(cx, buf);
+            let filled = buf.filled().len();
+            ready!(Pin::new(&mut inner.io).poll_read(cx, buf))?;
+            inner.ledger.read(&buf.filled()[filled..]);
+            return Poll::Ready(Ok(()));
         }
         let count = buf.remaining().min(inner.read_before.len());
         buf.put_slice(&inner.read_before[..count]);
+        inner.ledger.read(&inner.read_before[..count]);
         inner.read_before.drain(..count);
         if inner.read_before.is_empty() {
             inner.read_before = Vec::new();
@@ -159,7 +220,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Outlet<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
     use std::task::Waker;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};

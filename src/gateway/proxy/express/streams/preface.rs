@@ -13,6 +13,11 @@ use crate::gateway::proxy::express::converse::stopped;
 /// RFC 9113 section 3.4.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// Whether what a client has sent first is of HTTP/2.
+pub(in crate::gateway::proxy::express) fn is_preface(bytes: &[u8]) -> bool {
+    bytes.len() >= 4 && (bytes.starts_with(PREFACE) || PREFACE.starts_with(bytes))
+}
+
 impl Express {
     /// Serves a client in plaintext that speaks HTTP/2 or HTTP/1.1, which its first bytes tell.
     pub async fn converse_either(&self, tcp: TcpStream, peer: SocketAddr, shutdown: &ShutdownWatch) {

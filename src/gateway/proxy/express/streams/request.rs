@@ -1,7 +1,7 @@
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, header};
 
-use crate::gateway::proxy::express::head::{Framing, is_of_authority, read_length};
+use crate::gateway::proxy::express::head::{Framing, LOOK_ALIKE, is_of_authority, looks_like_framing, read_length};
 
 /// Reads what the head says of its body, once it is known to be unambiguous.
 ///
@@ -13,6 +13,9 @@ pub(super) fn read_head(parts: &mut Parts, has_body: bool) -> Result<Framing, &'
     }
     check_target(parts.uri.path_and_query().map_or("", |target| target.as_str()))?;
     check_authority(parts)?;
+    if parts.headers.keys().any(|name| name != header::CONTENT_LENGTH && looks_like_framing(name.as_str().as_bytes())) {
+        return Err(LOOK_ALIKE);
+    }
     join_cookies(&mut parts.headers);
     match (announced_length(&parts.headers)?, has_body) {
         (Some(length), _) => Ok(Framing::Length(length)),
@@ -123,6 +126,8 @@ mod tests {
         check("http://x/", &[("content-length", "3"), ("content-length", "3")], Err("two Content-Length"));
         check("http://x/", &[("content-length", "3, 3")], Err("not a number"));
         check("http://x/", &[("content-length", "+3")], Err("not a number"));
+        check("http://x/", &[("content_length", "3")], Err("misspelling"));
+        check("http://x/", &[("transfer_encoding", "chunked")], Err("misspelling"));
         assert_eq!(read("CONNECT", "x:80", &[], true).1, Err("this gateway is no tunnel"));
     }
 

@@ -21,7 +21,9 @@ use crate::gateway::proxy::express::decide::{Held, Way};
 use crate::gateway::proxy::express::downstream::Downlink;
 use crate::gateway::proxy::express::exchange::{Carried, Order};
 use crate::gateway::proxy::express::head::Framing;
+use crate::gateway::proxy::source::source;
 use crate::gateway::respond::Reply;
+use crate::gateway::snapshot::Standing;
 
 /// A stream's two directions.
 struct Stream {
@@ -36,6 +38,7 @@ impl Express {
         peer: &Peer,
         shutdown: &ShutdownWatch,
         (request, respond): (Request<RecvStream>, SendResponse<Bytes>),
+        standing: Standing,
     ) -> impl Future<Output = Now> + Send {
         let (mut parts, body) = request.into_parts();
         let mut stream = Stream { body, respond };
@@ -49,10 +52,13 @@ impl Express {
                     return Box::pin(self.refuse_unread_stream(peer, &mut stream, why, is_head, started)).await;
                 }
             };
-            let sent = Asked::of_parts(&parts, peer.ip, peer.scheme());
+            let mut sent = Asked::of_parts(&parts, peer.ip, peer.scheme());
             let identity = arrival::identify(&sent.head, started);
             let mut kit = self.kits.borrow(&self.live);
+            sent.head.client = source(&sent.head.fields, peer.ip, kit.paper.current.load().trusted_proxies());
             let mut ctx = kit.paper.context(&self.live, started, identity);
+            ctx.standing = standing;
+            ctx.facts.client_subject.clone_from(&peer.subject);
             let target_len = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
             let way = self.judge(&sent, HeadSize::of_parts(&parts, target_len), &mut ctx).await;
             let canonical = ctx.canonical.clone();
@@ -71,7 +77,7 @@ impl Express {
                 }
             }
             let ended = self.live.clock().now();
-            tell(&self.live, Some(&asked), peer.ip, &ctx, ended);
+            tell(&self.live, Some(&asked), asked.head.client, &ctx, ended);
             kit.paper.keep(ctx);
             self.kits.give_back(kit);
             ended
@@ -87,6 +93,7 @@ impl Express {
         started: Now,
     ) -> Now {
         let mut ctx = Ctx::new(&self.live, started);
+        ctx.facts.client_subject.clone_from(&peer.subject);
         let mut kit = self.kits.borrow(&self.live);
         let held = Held::Refused(Answer::new(Refusal::MalformedRequest, why));
         self.reply_to_stream(stream, &mut kit, is_head, &mut ctx, held).await;
@@ -163,7 +170,9 @@ mod tests {
 
     #[test]
     fn a_stream_that_waits_takes_few_kilobytes() {
-        let bytes = bytes_of(|express, peer, shutdown, incoming| express.answer_stream(peer, shutdown, incoming));
+        let bytes = bytes_of(|express, peer, shutdown, incoming| {
+            express.answer_stream(peer, shutdown, incoming, Standing::default())
+        });
         assert!(bytes <= 4096, "{bytes}");
     }
 }

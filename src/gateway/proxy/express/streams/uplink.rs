@@ -2,7 +2,6 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use bytes::Bytes;
 use h2::RecvStream;
@@ -12,6 +11,7 @@ use crate::gateway::proxy::express::alarm::within;
 use crate::gateway::proxy::express::chunks::{LAST_CHUNK, write_chunk};
 use crate::gateway::proxy::express::downstream::Uplink;
 use crate::gateway::proxy::express::head::Framing;
+use crate::gateway::proxy::express::pace::Pace;
 use crate::gateway::proxy::express::pump::{Stopped, after, join, write_both};
 use crate::gateway::proxy::wire::Sink;
 
@@ -21,7 +21,7 @@ pub(super) struct StreamUplink<'s> {
     body: &'s mut RecvStream,
     framing: Framing,
     max: u64,
-    patience: Duration,
+    pace: Pace,
     moved: u64,
     /// The first piece, kept for another attempt as long as nothing was read after it.
     first: Option<Bytes>,
@@ -39,7 +39,7 @@ impl<'s> StreamUplink<'s> {
             body,
             framing,
             max: 0,
-            patience: Duration::ZERO,
+            pace: Pace::default(),
             moved: 0,
             first: None,
             has_begun: false,
@@ -62,8 +62,10 @@ impl<'s> StreamUplink<'s> {
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, Stopped> {
+        let patience = self.pace.begin_wait(self.moved);
         let next = poll_fn(|cx| self.body.poll_data(cx));
-        let piece = within(self.patience, pin!(next)).await.ok_or(Stopped::ReadTooSlow)?;
+        let piece = within(patience, pin!(next)).await.ok_or(Stopped::ReadTooSlow)?;
+        self.pace.end_wait();
         self.take(piece)
     }
 
@@ -104,8 +106,8 @@ impl<'s> StreamUplink<'s> {
 }
 
 impl Uplink for StreamUplink<'_> {
-    fn prepare(&mut self, max: u64, patience: Duration) {
-        (self.max, self.patience, self.moved) = (max, patience, 0);
+    fn prepare(&mut self, max: u64, pace: Pace) {
+        (self.max, self.pace, self.moved) = (max, pace, 0);
         self.is_over = matches!(self.framing, Framing::None | Framing::Length(0));
         self.unsent.clear();
     }
@@ -148,6 +150,10 @@ impl Uplink for StreamUplink<'_> {
 
     fn has_read(&self) -> bool {
         self.has_read
+    }
+
+    fn awaits_client(&self) -> bool {
+        self.pace.is_waiting()
     }
 }
 

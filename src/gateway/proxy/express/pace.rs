@@ -1,0 +1,69 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::config::Limits;
+
+/// How slowly a body may come: nothing for no longer than `patience`, and on the whole no less than a rate.
+///
+/// Only the time is counted in which a piece was waited for, so a client does not pay for a slow back end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pace {
+    patience: Duration,
+    /// In bytes a second; 0 is any.
+    rate_min: u64,
+    waited: Duration,
+    since: Option<Instant>,
+}
+
+impl Pace {
+    pub(super) fn new(limits: &Limits) -> Pace {
+        Pace { patience: limits.body_timeout, rate_min: limits.body_rate_min, ..Pace::default() }
+    }
+
+    /// Begins to wait for a piece, after `moved` bytes. Returns for how long at most.
+    pub(super) fn begin_wait(&mut self, moved: u64) -> Duration {
+        self.since = Some(Instant::now());
+        let Some(earned_ms) = moved.saturating_mul(1000).checked_div(self.rate_min) else { return self.patience };
+        let allowed = self.patience.saturating_add(Duration::from_millis(earned_ms));
+        self.patience.min(allowed.saturating_sub(self.waited))
+    }
+
+    /// The piece has come.
+    pub(super) fn end_wait(&mut self) {
+        if let Some(since) = self.since.take() {
+            self.waited += since.elapsed();
+        }
+    }
+
+    /// Whether a piece is waited for.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.since.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_may_pause_and_may_not_trickle() {
+        let limits = Limits { body_timeout: Duration::from_secs(30), body_rate_min: 100, ..Limits::default() };
+        let mut pace = Pace::new(&limits);
+        let waited = |pace: &mut Pace, s: u64| pace.waited += Duration::from_secs(s);
+        assert_eq!(pace.begin_wait(0), Duration::from_secs(30));
+        waited(&mut pace, 20);
+        assert_eq!(pace.begin_wait(1), Duration::from_millis(10_010));
+        waited(&mut pace, 11);
+        assert_eq!(pace.begin_wait(2), Duration::ZERO, "31 seconds for two bytes");
+        assert_eq!(pace.begin_wait(10_000), Duration::from_secs(30), "100 seconds are earned");
+    }
+
+    #[test]
+    fn without_a_rate_only_pauses_count() {
+        let limits = Limits { body_timeout: Duration::from_secs(30), body_rate_min: 0, ..Limits::default() };
+        let mut pace = Pace::new(&limits);
+        pace.waited = Duration::from_secs(3600);
+        assert_eq!(pace.begin_wait(1), Duration::from_secs(30));
+    }
+}
