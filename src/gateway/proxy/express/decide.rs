@@ -39,15 +39,16 @@ impl Express {
             return Way::Held(Held::Refused(answer));
         }
         let canonical = ctx.canonical.clone();
-        self.decide(&sent.at(canonical.as_deref()), ctx).await
-    }
-
-    /// Asks the phases in their order.
-    async fn decide(&self, asked: &Asked<'_>, ctx: &mut Ctx) -> Way {
-        let head = &asked.head;
-        if let Err(answer) = admission::admit(&self.live, head, ctx).await {
+        let head = Head { path: canonical.as_deref().unwrap_or(sent.head.path), ..sent.head };
+        if let Err(answer) = admission::admit(&self.live, &head, ctx).await {
             return Way::Held(Held::Refused(answer));
         }
+        self.decide(&sent.at(canonical.as_deref()), ctx)
+    }
+
+    /// Asks the phases after admission in their order.
+    fn decide(&self, asked: &Asked<'_>, ctx: &mut Ctx) -> Way {
+        let head = &asked.head;
         let Some(plan) = ctx.plan() else { return Way::HandOver };
         let http = match &plan.target {
             Target::Mock(mock) => return Way::Held(Held::Fixed(Box::new(fixed(mock)))),
