@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MANIFESTS = ROOT / "conf" / "kubernetes"
 TOKEN = "the-token-of-the-check"
 DEADLINE_S = 20
-# What ending takes besides the pause and the drain.
+# What ending takes besides the delay and the drain.
 MARGIN_S = 5
 
 
@@ -104,8 +104,8 @@ def it_runs_as_the_image_says_and_can_do_no_more(_, pod):
 
 
 def the_grace_period_is_longer_than_the_drain(_, pod):
-    pause = pod.container["lifecycle"]["preStop"]["sleep"]["seconds"]
-    needed = pause + seconds(pod.config["server"]["drain"]) + MARGIN_S
+    server = pod.config["server"]
+    needed = seconds(server["drain_delay"]) + seconds(server["drain"]) + MARGIN_S
     assert pod.spec["terminationGracePeriodSeconds"] >= needed, needed
 
 

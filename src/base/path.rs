@@ -54,8 +54,8 @@ fn is_canonical(path: &[u8]) -> bool {
     true
 }
 
-/// Bytes that stand for themselves. Braces do too: they are how routes name parameters.
-const PLAIN: [bool; 256] = {
+/// Bytes that stand for themselves (a `static`: of a constant a copy may be made for each look). Braces do too: they are how routes name parameters.
+static PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
     let mut byte = 0x21;
     while byte < 0x7f {

@@ -13,7 +13,7 @@ pub fn push_escaped(out: &mut Vec<u8>, value: &[u8]) {
 }
 
 /// Whether a byte stands for itself, whatever is beside it: what nearly every value is made of.
-const IS_PLAIN: [bool; 256] = {
+static IS_PLAIN: [bool; 256] = {
     let mut is_plain = [false; 256];
     let mut byte = 0;
     while byte < 0x80 {

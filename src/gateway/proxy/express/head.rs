@@ -251,7 +251,7 @@ pub(super) const fn is_of_authority(byte: u8) -> bool {
     AUTHORITY[byte as usize]
 }
 
-const AUTHORITY: [bool; 256] = {
+static AUTHORITY: [bool; 256] = {
     let mut of_authority = [false; 256];
     let mut byte = 0;
     while byte < of_authority.len() {
