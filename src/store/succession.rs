@@ -37,7 +37,7 @@ pub struct CounterName {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Want {
     pub of: CounterName,
-    /// The period that it counts in, see [`super::calendar`].
+    /// The period that it counts in, see `calendar`.
     pub number: u32,
     pub count: u64,
     limit: u64,

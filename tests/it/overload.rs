@@ -41,7 +41,8 @@ fn connections_over_the_limit_are_turned_away_and_let_in_again() {
     let gateway = Gateway::start(&config("connections_max = 4"), &[&Origin::text("ok")]);
     assert!(readiness(&gateway).contains("[+] load: ok"));
     let mut kept: Vec<Wire> = (0..4).map(|_| gateway.connect()).collect();
-    eventually("all are open", || gateway.metric("tollgate_connections", &[]) == 4.0);
+    // Who is answered has taken its seat.
+    kept.iter_mut().for_each(|wire| drop(wire.ask(&get(OPEN)).expect(200)));
     let mut refused = gateway.connect();
     check_shed(refused.ask(&get(OPEN)));
     assert!(refused.is_closed());
@@ -97,8 +98,12 @@ fn requests_over_the_limit_are_shed_new_connections_before_kept_ones() {
         out.text("answered");
     });
     let gateway = Gateway::start(&config("in_flight_max = 8"), &[&origin]);
+    // A client has its answer before its request is over.
+    let over =
+        |times| gateway.expect_metric("tollgate_requests_total", &[("route", "/open"), ("status", "200")], times);
     let mut kept = gateway.connect();
     kept.ask(&get(OPEN)).expect(200);
+    over(1.0);
     let asked: Vec<_> = (0..7)
         .map(|_| {
             let mut wire = gateway.connect();
@@ -109,7 +114,9 @@ fn requests_over_the_limit_are_shed_new_connections_before_kept_ones() {
     let mut new = gateway.connect();
     check_shed(new.ask(&get(OPEN)));
     kept.ask(&get(OPEN)).expect(200);
+    over(2.0);
     new.ask(&get(OPEN)).expect(200);
+    over(3.0);
     let last = thread::spawn(move || kept.ask(&get("/shop/prod/pass")));
     eventually("eight are in flight", || origin.heads() == 8);
     check_shed(new.ask(&get(OPEN)));
