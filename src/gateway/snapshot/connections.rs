@@ -22,6 +22,8 @@ pub struct Connections(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     open: AtomicUsize,
+    /// Of those, the ones that have a seat.
+    seated: AtomicUsize,
     closed: Notify,
     /// Connections by who has them.
     holders: [Mutex<HashMap<Holder, usize, RandomState>>; SHARDS],
@@ -56,6 +58,7 @@ impl Default for Inner {
     fn default() -> Inner {
         Inner {
             open: AtomicUsize::new(0),
+            seated: AtomicUsize::new(0),
             closed: Notify::new(),
             holders: std::array::from_fn(|_| Mutex::default()),
             holder_count: AtomicUsize::new(0),
@@ -90,15 +93,23 @@ impl Connections {
     /// has few, or comes for the first time, still gets in. `is_shared` is an address with many clients behind it,
     /// which has no limit of its own.
     pub fn seat(&self, address: IpAddr, is_shared: bool, limits: &Limits) -> Result<Seat, Shed> {
-        let open = self.count();
-        if open > limits.connections_max {
-            return Err(Shed::Connections);
+        // Not the open ones: one that is about to be refused must not take another's seat.
+        let one_more = |seated: usize| (seated < limits.connections_max).then_some(seated + 1);
+        let before = self.0.seated.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        let Ok(before) = before else { return Err(Shed::Connections) };
+        let taken = self.take_seat(address, is_shared, before + 1, limits);
+        if taken.is_err() {
+            self.0.seated.fetch_sub(1, Ordering::Relaxed);
         }
+        taken
+    }
+
+    fn take_seat(&self, address: IpAddr, is_shared: bool, seated: usize, limits: &Limits) -> Result<Seat, Shed> {
         let holder = Holder::of(address);
         let mut shard = self.shard(holder);
         let entry = shard.entry(holder);
         let held = if let Entry::Occupied(held) = &entry { *held.get() } else { 0 };
-        let is_scarce = open > limits.connections_max - limits.connections_max / 4;
+        let is_scarce = seated > limits.connections_max - limits.connections_max / 4;
         let others = self.0.holder_count.load(Ordering::Relaxed);
         let share = if is_scarce { (limits.connections_max / others.max(1)).max(1) } else { usize::MAX };
         if !is_shared && held >= share.min(limits.connections_per_address_max) {
@@ -156,6 +167,7 @@ impl Drop for Farewell {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        self.connections.0.seated.fetch_sub(1, Ordering::Relaxed);
         let mut shard = self.connections.shard(self.holder);
         if let Entry::Occupied(mut held) = shard.entry(self.holder) {
             *held.get_mut() -= 1;
