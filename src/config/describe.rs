@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Api, ApiKey, Canary, Certificate, ClientAuth, Config, Domain, HealthCheck, HttpIntegration, IntegrationKind,
+    Acme, Api, ApiKey, Canary, Certificate, ClientAuth, Config, Domain, HealthCheck, HttpIntegration, IntegrationKind,
     KeyDigest, KeyPart, Listen, ListenTls, Located, LogDestination, LogFormat, ParameterMapping, ParameterSource,
     ParameterTarget, Route, RouteCache, Server, Sources, Stage, StageCache, Sticky, Target, Telemetry, Throttle,
     UpstreamTls, UsagePlan, api_key,
@@ -20,6 +20,7 @@ impl Config {
         let describe = Describe { sources: &self.sources };
         json!({
             "server": describe_server(&self.server),
+            "acme": describe.acme(&self.acme),
             "admin": { "listen": *self.admin.listen, "token": self.admin.token.as_ref().map(|_| "set") },
             "state": { "dir": self.state.dir.display().to_string(), "unsaved_max": self.state.unsaved_max },
             "telemetry": describe_telemetry(&self.telemetry),
@@ -51,6 +52,15 @@ impl Describe<'_> {
 
     fn texts<'t>(self, texts: impl IntoIterator<Item = (&'t String, &'t String)>) -> Value {
         texts.into_iter().map(|(name, text)| (name.clone(), json!(self.text(text)))).collect::<Map<_, _>>().into()
+    }
+
+    fn acme(self, acme: &Acme) -> Value {
+        json!({
+            "agree_tos": acme.agree_tos,
+            "email": acme.email.as_deref().map(|email| self.text(email)),
+            "directory": self.text(&acme.directory),
+            "ca": acme.ca.as_ref().map(|ca| ca.display().to_string()),
+        })
     }
 
     fn api(self, api: &Api) -> Value {
@@ -207,6 +217,7 @@ fn describe_listen_tls(tls: &ListenTls) -> Value {
     let pair = |it: &Certificate| json!({ "cert": it.cert.display().to_string(), "key": it.key.display().to_string() });
     json!({
         "certificates": tls.certificates.iter().map(pair).collect::<Vec<_>>(),
+        "acme": tls.acme.iter().map(|it| values(&it.names)).collect::<Vec<_>>(),
         "min_version": tls.min_version.as_str(),
         "client_ca": tls.client_auth.as_ref().map(|auth| auth.ca.display().to_string()),
         "client_auth": tls.client_auth.as_ref().map(ClientAuth::as_str),

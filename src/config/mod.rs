@@ -7,6 +7,7 @@
 //! compiled, with the [`Span`]s kept here. The types stop at `compile`: no phase reads them.
 //! Cost: a file of ten thousand routes and ten thousand keys is read in some 150 ms.
 
+mod acme;
 mod admin;
 mod api;
 mod api_key;
@@ -43,6 +44,7 @@ mod usage_plan;
 #[cfg(test)]
 mod tests;
 
+pub use acme::{Acme, AcmeCertificate};
 pub use admin::Admin;
 pub use api::{Api, ErrorStyle};
 pub use api_key::{ApiKey, KeyDigest};
@@ -75,6 +77,7 @@ use indexmap::IndexMap;
 #[derive(Debug)]
 pub struct Config {
     pub server: Server,
+    pub acme: Acme,
     pub admin: Admin,
     pub state: State,
     pub telemetry: Telemetry,

@@ -36,6 +36,7 @@ pub(super) async fn readyz(
         ("serving", (!is_ready).then(|| "draining".to_string())),
         ("config", control.reloader.failure()),
         ("state", control.live.store_fault()),
+        ("certificates", control.live.issuance().fault()),
         ("load", control.live.overload().fault(control.live.clock().now())),
     ];
     let mut lines: String = checks.iter().map(|(name, fault)| line(name, fault.as_deref())).collect();

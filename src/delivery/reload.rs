@@ -29,6 +29,7 @@ pub struct Origin {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct StartedWith {
     listen: Vec<config::Listen>,
+    acme: config::Acme,
     threads: usize,
     drain_delay: Duration,
     drain: Duration,
@@ -158,6 +159,7 @@ impl StartedWith {
         let Server { listen, threads, drain_delay, drain, .. } = &config.server;
         StartedWith {
             listen: listen.clone(),
+            acme: config.acme.clone(),
             threads: *threads,
             drain_delay: *drain_delay,
             drain: *drain,
@@ -170,6 +172,7 @@ impl StartedWith {
     fn differences(&self, other: &StartedWith) -> Vec<&'static str> {
         let fields = [
             ("server.listen", self.listen == other.listen),
+            ("acme", self.acme == other.acme),
             ("server.threads", self.threads == other.threads),
             ("server.drain_delay", self.drain_delay == other.drain_delay),
             ("server.drain", self.drain == other.drain),

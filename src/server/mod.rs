@@ -7,6 +7,7 @@
 //! logs are written. Tasks are spawned here and nowhere above.
 //! Cost: one thread per core for the data plane, one for the admin listener, one for the background.
 
+mod acme;
 mod background;
 mod descriptors;
 mod doors;

@@ -100,13 +100,13 @@ pub fn run(file: &Path) -> Result<(), RunError> {
 
 impl Running {
     fn start(started: Started, ask: mpsc::Sender<Upgrade>) -> Result<Running, StartError> {
-        let Started { live, reloader, listeners, admin, threads, drain_delay, drain, predecessor } = started;
+        let Started { live, reloader, listeners, agent, admin, threads, drain_delay, drain, predecessor } = started;
         let ((doors, watch), (admin_doors, admin_watch)) = (Doors::new(), Doors::new());
         let support = predecessor.map(|predecessor| predecessor.support(Arc::clone(&live))).transpose()?;
         let start_worker = |number| Worker::start(number, Arc::clone(&live), &listeners, watch.clone());
         let workers = (0..threads).map(start_worker).collect::<Result<Vec<_>, _>>()?;
         let keepers = listeners.iter().filter_map(|bound| bound.listener.tls.clone()).collect();
-        background::start(Arc::clone(&live), Arc::clone(&reloader), keepers)?;
+        background::start(Arc::clone(&live), Arc::clone(&reloader), keepers, agent)?;
         let control = Arc::new(Control::new(Arc::clone(&live), Arc::clone(&reloader), ask));
         let admin_done = start_admin(&admin, control, doors::told(admin_watch.closed))?;
 

@@ -5,6 +5,7 @@ use super::count::Count;
 use super::defence::{Cut, Defence, Shed};
 use super::family::{Child, Family};
 use super::key_series::{KeyCap, PlanSeries};
+use super::orders::Orders;
 use super::route_families::RouteFamilies;
 use super::{Line, RouteSeries};
 use crate::base::{Now, Refusal};
@@ -30,6 +31,7 @@ pub struct Metrics {
     defence: Defence,
     certificate_expiry: Family<IntGauge>,
     certificates_current: Family<IntGauge>,
+    orders: Orders,
     state_unsaved: IntGauge,
     reloads: Reloads,
 }
@@ -114,6 +116,7 @@ impl Metrics {
                 "Whether a listener's certificates are what their files say (1), or older ones (0).",
                 &["listener"],
             ),
+            orders: Orders::register(&registry),
             state_unsaved: single(
                 &registry,
                 "tollgate_state_unsaved_requests",
@@ -196,6 +199,17 @@ impl Metrics {
     /// Whether each listener serves what its certificates' files say: all of them, when one has changed.
     pub fn set_certificates_current<'a>(&self, listeners: impl IntoIterator<Item = (&'a str, bool)>) {
         self.certificates_current.replace(listeners.into_iter().map(|(listener, is)| ([listener], is.into())));
+    }
+
+    /// A certificate is to be obtained by orders, the next of them at this moment.
+    pub fn certificate_ordered_at(&self, certificate: &str, unix_s: i64) {
+        self.orders.expect(certificate);
+        self.orders.set_next(certificate, unix_s);
+    }
+
+    /// An order for a certificate has ended.
+    pub fn certificate_order_ended(&self, certificate: &str, is_success: bool) {
+        self.orders.ended(certificate, is_success);
     }
 
     /// How many API keys get a label of their own from now on. Keys that have one keep it.

@@ -21,6 +21,7 @@ mod json;
 mod key_series;
 mod line;
 mod metrics;
+mod orders;
 mod route_families;
 mod route_series;
 mod sink;

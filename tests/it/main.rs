@@ -6,6 +6,7 @@
 
 mod house;
 
+mod acme;
 mod admin;
 mod backends;
 mod caching;

@@ -34,6 +34,7 @@ use pingora_error::{Error, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
+use super::respond::Reply;
 use super::snapshot::Live;
 use super::transform;
 use crate::base::{Answer, Fields};
@@ -75,13 +76,17 @@ pub struct Conductor {
 }
 
 impl Conductor {
-    async fn admit(&self, session: &Session, ctx: &mut Ctx) -> std::result::Result<(), Answer> {
+    /// Asks the phases up to the back end; what comes instead is an answer that needs none.
+    async fn admit(&self, session: &Session, ctx: &mut Ctx) -> std::result::Result<Option<Reply>, Answer> {
         let sent = Asked::of_session(session, &None, ctx.snapshot.trusted_proxies()).head;
         (ctx.facts.request_id, ctx.facts.trace) = arrival::identify(&sent, ctx.facts.started);
         arrival::check(&sent, HeadSize::of_session(session), ctx)?;
         let canonical = ctx.canonical.clone();
-        admission::admit(&self.live, &Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies()).head, ctx)
-            .await
+        let head = Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies()).head;
+        if let Some(reply) = self.live.issuance().answer(&head) {
+            return Ok(Some(reply));
+        }
+        admission::admit(&self.live, &head, ctx).await.map(|()| None)
     }
 }
 
@@ -118,10 +123,12 @@ impl ProxyHttp for Conductor {
     /// Everything up to the back end. `true`: the request has its answer.
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
         // What the express lane hands over with its context was admitted there.
-        if ctx.admitted.is_none()
-            && let Err(answer) = self.admit(session, ctx).await
-        {
-            return self.refuse(session, ctx, answer).await;
+        if ctx.admitted.is_none() {
+            match self.admit(session, ctx).await {
+                Ok(None) => {}
+                Ok(Some(reply)) => return self.reply(session, ctx, reply).await,
+                Err(answer) => return self.refuse(session, ctx, answer).await,
+            }
         }
         self.answer_without_streaming(session, ctx).await
     }

@@ -6,6 +6,7 @@ use arc_swap::{ArcSwap, Cache};
 
 use super::compile::{Compiled, Snapshot};
 use super::connections::Connections;
+use super::issuance::Issuance;
 use super::member::grant_of;
 use super::overload::{Overload, Pressure};
 use super::summary::Summary;
@@ -34,6 +35,7 @@ pub struct Live {
     pools: Arc<Pools>,
     connections: Connections,
     overload: Overload,
+    issuance: Issuance,
     is_draining: AtomicBool,
     is_cut: AtomicBool,
 }
@@ -57,6 +59,7 @@ impl Live {
             pools,
             connections: Connections::default(),
             overload: Overload::default(),
+            issuance: Issuance::default(),
             is_draining: AtomicBool::new(false),
             is_cut: AtomicBool::new(false),
         }
@@ -113,6 +116,10 @@ impl Live {
 
     pub fn overload(&self) -> &Overload {
         &self.overload
+    }
+
+    pub fn issuance(&self) -> &Issuance {
+        &self.issuance
     }
 
     /// Counts work that is turned away, and words it.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 
-use super::terms::Terms;
+use super::terms::{Files, Terms};
 use crate::config::{Listen, ListenTls};
 use crate::gateway::snapshot::Live;
 use crate::server::StartError;
@@ -19,7 +19,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 pub(in crate::server) struct Keeper {
     /// The listener's address, as written.
     address: String,
-    tls: ListenTls,
+    files: Files,
     speaks_http_2: bool,
     current: ArcSwap<ServerConfig>,
     kept: Mutex<Kept>,
@@ -45,16 +45,18 @@ struct Stamp {
 }
 
 impl Keeper {
-    /// Reads the files of a listener with TLS for the first time.
-    pub(in crate::server) fn open(listen: &Listen, tls: &ListenTls) -> Result<Keeper, StartError> {
-        let read = stamps(tls);
-        let terms = Terms::read(tls, listen.h2, None).map_err(|why| {
+    /// Reads the files of a listener with TLS for the first time; what is obtained is kept in `obtained`.
+    pub(in crate::server) fn open(listen: &Listen, tls: &ListenTls, obtained: &Path) -> Result<Keeper, StartError> {
+        let obtained = tls.acme.iter().map(|certificate| certificate.file(obtained)).collect();
+        let files = Files { tls: tls.clone(), obtained };
+        let read = stamps(&files);
+        let terms = Terms::read(&files, listen.h2, None).map_err(|why| {
             let help = "PEM files that this user may read: a chain, the server's own certificate first, and its key";
             StartError::new(format!("cannot serve TLS on {}: {why}\n  help: {help}", &*listen.address))
         })?;
         let current = ArcSwap::new(Arc::clone(&terms.server));
         let kept = Mutex::new(Kept { terms, seen: read.clone(), read, is_current: true });
-        Ok(Keeper { address: listen.address.value.clone(), tls: tls.clone(), speaks_http_2: listen.h2, current, kept })
+        Ok(Keeper { address: listen.address.value.clone(), files, speaks_http_2: listen.h2, current, kept })
     }
 
     /// For the next handshake.
@@ -66,7 +68,7 @@ impl Keeper {
     /// written in one moment. Says whether it tried.
     fn look(&self) -> bool {
         let mut kept = self.kept();
-        let now = stamps(&self.tls);
+        let now = stamps(&self.files);
         let is_settled = now == kept.seen;
         kept.seen.clone_from(&now);
         if !is_settled || now == kept.read {
@@ -78,7 +80,7 @@ impl Keeper {
     }
 
     fn read_again(&self, kept: &mut Kept) {
-        let read = Terms::read(&self.tls, self.speaks_http_2, Some(&kept.terms));
+        let read = Terms::read(&self.files, self.speaks_http_2, Some(&kept.terms));
         kept.is_current = read.is_ok();
         match read {
             Ok(terms) => {
@@ -122,9 +124,10 @@ fn tell(keepers: &[Arc<Keeper>], live: &Live) {
     metrics.set_certificates_current(keepers.iter().map(|it| (it.address.as_str(), it.kept().is_current)));
 }
 
-fn stamps(tls: &ListenTls) -> Vec<Option<Stamp>> {
+fn stamps(Files { tls, obtained }: &Files) -> Vec<Option<Stamp>> {
     let pairs = tls.certificates.iter().flat_map(|files| [&files.cert.value, &files.key.value]);
-    pairs.chain(tls.client_auth.iter().map(|auth| &auth.ca.value)).map(|path| stamp(path)).collect()
+    let authorities = tls.client_auth.iter().map(|auth| &auth.ca.value);
+    pairs.chain(obtained).chain(authorities).map(|path| stamp(path)).collect()
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {

@@ -40,6 +40,9 @@ impl Express {
         }
         let canonical = ctx.canonical.clone();
         let head = Head { path: canonical.as_deref().unwrap_or(sent.head.path), ..sent.head };
+        if let Some(reply) = self.live.issuance().answer(&head) {
+            return Way::Held(Held::Fixed(Box::new(reply)));
+        }
         if let Err(answer) = admission::admit(&self.live, &head, ctx).await {
             return Way::Held(Held::Refused(answer));
         }
