@@ -71,6 +71,9 @@ impl AcmeCertificate {
             true => vec![value.located(read_name)?],
             false => value.list(|value| value.located(read_name))?,
         };
+        if let Some((_, name)) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+            return value.refuse_at(name.span, format!("\"{}\" is named twice", **name), "name it once");
+        }
         match names.len() {
             0 => value.refuse("a certificate for no name", "write a name such as \"api.example.com\""),
             1..=NAMES_MAX => Some(AcmeCertificate { names }),
@@ -177,6 +180,7 @@ mod tests {
         check(AGREED, r#"["a_b.example.com"]"#, Some("\"a_b.example.com\" is not a DNS name"));
         check(AGREED, r#"["-a.example.com"]"#, Some("\"-a.example.com\" is not a DNS name"));
         check(AGREED, r#"["a..example.com"]"#, Some("\"a..example.com\" is not a DNS name"));
+        check(AGREED, r#"[["a.example", "A.example"]]"#, Some("\"a.example\" is named twice"));
         check(AGREED, "[[]]", Some("a certificate for no name"));
         check(AGREED, "[]", Some("a listener's tls names no certificate"));
         let names: Vec<_> = (0..101).map(|at| format!("\"{at}.example.com\"")).collect();

@@ -41,6 +41,11 @@ fn orders(gateway: &Gateway, result: &str) -> f64 {
     gateway.metric("tollgate_acme_orders_total", &[("result", result)])
 }
 
+fn next_order_in_s(gateway: &Gateway, certificate: &str) -> f64 {
+    let now_s = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs_f64();
+    gateway.metric("tollgate_acme_next_order_timestamp_seconds", &[("certificate", certificate)]) - now_s
+}
+
 fn verbose(gateway: &Gateway) -> String {
     gateway.admin(get("/readyz?verbose")).expect(200).text().to_owned()
 }
@@ -52,6 +57,7 @@ fn each_name_gets_a_certificate_that_clients_trust_and_requests_go_on() {
     }
     let (ports, http_port) = (Ports::choose(), free_port());
     let words = r#"acme = [["shop.test", "www.shop.test"], "api.test"]"#;
+    let kept = ports.kept();
     let folder = folder(&ports, http_port, words);
     let pebble = Pebble::start(ports, &folder, http_port, DAY_S);
     let gateway = Gateway::start_in(Arc::clone(&folder), &[]);
@@ -64,24 +70,16 @@ fn each_name_gets_a_certificate_that_clients_trust_and_requests_go_on() {
 
     assert_eq!((orders(&gateway, "success"), orders(&gateway, "failure")), (2.0, 0.0));
     // After some two thirds of a day.
-    let now_s = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs_f64();
-    let next = [("certificate", "api.test")];
-    let next_s = gateway.metric("tollgate_acme_next_order_timestamp_seconds", &next) - now_s;
+    let next_s = next_order_in_s(&gateway, "api.test");
     assert!((0.6..0.7).contains(&(next_s / DAY_S as f64)), "{next_s}");
     assert!(verbose(&gateway).contains("[+] certificates: ok"));
     // What is no open challenge is a path like any other.
     gateway.get("/.well-known/acme-challenge/other").expect(200);
     assert_eq!(gateway.get("/.well-known/acme-challenge/other").text(), "shop");
     for file in ["account.json", "shop.test.pem", "api.test.pem"] {
-        assert_eq!(mode(&folder, file), 0o600, "{file}");
+        let data = fs::metadata(folder.path().join(&kept).join(file)).expect(file);
+        assert_eq!(data.permissions().mode() & 0o777, 0o600, "{file}");
     }
-}
-
-/// Of a file that is kept for the one authority there is.
-fn mode(folder: &Folder, file: &str) -> u32 {
-    let authorities = fs::read_dir(folder.path().join("data/acme")).expect("a folder of authorities");
-    let folder = authorities.map(|it| it.expect("an entry").path()).next().expect("an authority");
-    fs::metadata(folder.join(file)).expect(file).permissions().mode() & 0o777
 }
 
 #[test]
@@ -115,6 +113,26 @@ fn a_killed_gateway_serves_what_it_had_though_the_authority_is_away() {
     gateway.restart();
     assert_eq!(shown("shop.test", &gateway, &client), Some(before));
     assert_eq!((orders(&gateway, "success"), orders(&gateway, "failure")), (0.0, 0.0));
+}
+
+#[test]
+fn what_was_issued_and_no_disk_took_is_not_ordered_again() {
+    if !has_pebble() {
+        return;
+    }
+    let (ports, http_port) = (Ports::choose(), free_port());
+    let kept = ports.kept();
+    let folder = folder(&ports, http_port, r#"acme = ["shop.test"]"#);
+    // Nothing can be renamed to where a folder is.
+    let taken = folder.path().join(kept).join("shop.test.pem");
+    fs::create_dir_all(&taken).expect("a folder");
+    let pebble = Pebble::start(ports, &folder, http_port, DAY_S);
+    let client = pebble.client(&folder);
+    let gateway = Gateway::start_in(Arc::clone(&folder), &[]);
+    eventually("it cannot be written", || verbose(&gateway).contains("[-] certificates: shop.test: cannot write "));
+    drop(pebble);
+    fs::remove_dir(&taken).expect("an empty folder");
+    eventually("a certificate", || shown("shop.test", &gateway, &client).is_some());
 }
 
 #[test]
@@ -155,9 +173,7 @@ fn a_name_that_cannot_be_proved_is_told_of_and_other_certificates_serve() {
     let said = gateway.stderr();
     assert!(said.contains("a certificate was not obtained") && said.contains("connection refused"), "{said}");
     assert!(shown(tls::NAME, &gateway, &tls::client()).is_some());
-    let again = [("certificate", "shop.test")];
-    let now_s = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs_f64();
-    let again_s = gateway.metric("tollgate_acme_next_order_timestamp_seconds", &again) - now_s;
+    let again_s = next_order_in_s(&gateway, "shop.test");
     assert!((200.0..=360.0).contains(&again_s), "{again_s}");
 }
 

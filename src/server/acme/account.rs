@@ -19,7 +19,7 @@ pub(super) async fn open(acme: &Acme, folder: &Path, https: Https) -> Result<Acc
         NewAccount { contact: &contact, terms_of_service_agreed: acme.agree_tos, only_return_existing: false };
     let (account, credentials) = builder.create(&account, acme.directory.value.clone(), None).await?;
     let text = serde_json::to_string(&credentials).map_err(|error| Trouble::refused(error.to_string()))?;
-    shelf::put(&file(folder), text).await.map_err(Trouble::refused)?;
+    shelf::put(&file(folder), text).await.map_err(Trouble::away)?;
     tracing::info!(directory = *acme.directory, account = account.id(), "an ACME account was made");
     Ok(account)
 }

@@ -43,6 +43,8 @@ struct Wanted {
     file: PathBuf,
     /// What is there.
     held: Option<Certificate>,
+    /// What was issued and could not be written, in PEM.
+    unwritten: Option<String>,
     /// In a row.
     failures: u32,
     /// When it is ordered next, in seconds since 1970, and when at the earliest.
@@ -109,27 +111,37 @@ impl Agent {
                 let again = wanted.fail(&trouble, live);
                 let again_s = again.as_secs();
                 tracing::error!(certificate = name, why = trouble.why, again_s, "a certificate was not obtained");
-                let since = format!("{}; tried again at {}", trouble.why, date(wanted.next_unix_s));
-                live.issuance().note(&name, Some(since));
+                let fault = format!("{}; tried again at {}", trouble.why, date(wanted.next_unix_s));
+                live.issuance().note(&name, Some(fault));
             }
         }
     }
 
-    /// Orders a certificate and keeps it, if it can be served.
-    async fn obtain(&mut self, wanted: &Wanted, live: &Live) -> Result<Certificate, Trouble> {
+    /// Orders a certificate and keeps it, if it can be served. One that no disk took is not ordered again.
+    async fn obtain(&mut self, wanted: &mut Wanted, live: &Live) -> Result<Certificate, Trouble> {
+        let pem = match wanted.unwritten.take() {
+            Some(pem) => pem,
+            None => self.place(wanted, live).await?,
+        };
+        let certificate = Certificate::parse_both(&wanted.file, pem.as_bytes()).map_err(Trouble::refused)?;
+        if !wanted.is_met_by(&certificate) {
+            return Err(Trouble::refused(format!("the certificate is for {}", certificate.names.join(", "))));
+        }
+        if let Err(why) = shelf::put(&wanted.file, pem.clone()).await {
+            wanted.unwritten = Some(pem);
+            return Err(Trouble::away(why));
+        }
+        Ok(certificate)
+    }
+
+    async fn place(&mut self, wanted: &Wanted, live: &Live) -> Result<String, Trouble> {
         let session = self.session().await?;
         // An authority that does not want it to replace the other one has it its way the next time.
         let replaces = wanted.held.as_ref().filter(|_| wanted.failures == 0 && wanted.is_suggested);
         let replaces = replaces.and_then(renewal::identify);
         let names = wanted.certificate.names.iter().map(|name| name.as_str());
         let placed = order::place(&session.account, names, replaces, live.issuance()).await;
-        let pem = placed.map_err(|trouble| self.part(trouble, &session.https))?;
-        let certificate = Certificate::parse_both(&wanted.file, pem.as_bytes()).map_err(Trouble::refused)?;
-        if !wanted.is_met_by(&certificate) {
-            return Err(Trouble::refused(format!("the certificate is for {}", certificate.names.join(", "))));
-        }
-        shelf::put(&wanted.file, pem).await.map_err(Trouble::refused)?;
-        Ok(certificate)
+        placed.map_err(|trouble| self.part(trouble, &session.https))
     }
 
     /// The account, opened if it is not.
@@ -137,7 +149,7 @@ impl Agent {
         if let Some(session) = &self.session {
             return Ok(session.clone());
         }
-        let https = Https::new(self.acme.ca.as_ref().map(|ca| ca.as_path())).map_err(Trouble::unreachable)?;
+        let https = Https::new(self.acme.ca.as_ref().map(|ca| ca.as_path())).map_err(Trouble::away)?;
         let opened = account::open(&self.acme, &self.folder, https.clone()).await;
         let account = opened.map_err(|trouble| self.part(trouble, &https))?;
         let session = Session { account, https };
@@ -182,6 +194,7 @@ impl Wanted {
             certificate,
             file,
             held: None,
+            unwritten: None,
             failures: 0,
             next_unix_s: 0,
             earliest_unix_s: 0,

@@ -72,7 +72,7 @@ mod tests {
                 }
                 false => panic!("{path} is not {}", self.question),
             };
-            let answer = Response::builder().header("retry-after", "21600").body(Full::from(body)).unwrap();
+            let answer = Response::builder().header("retry-after", "21600").body(Full::<Bytes>::from(body)).unwrap();
             Box::pin(async { Ok(BytesResponse::from(answer)) })
         }
     }

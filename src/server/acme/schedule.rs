@@ -65,9 +65,9 @@ mod tests {
             let pause = pause(&trouble, failures, 0.5);
             assert_eq!(pause.as_secs_f64().round() as u64, expected_s, "{kind:?} {failures}");
         };
-        check(Kind::Unreachable, None, 1, 5);
-        check(Kind::Unreachable, None, 3, 20);
-        check(Kind::Unreachable, None, 40, 3600);
+        check(Kind::Away, None, 1, 5);
+        check(Kind::Away, None, 3, 20);
+        check(Kind::Away, None, 40, 3600);
         check(Kind::Refused, None, 1, 300);
         check(Kind::Refused, None, 4, 2400);
         check(Kind::Refused, None, 40, 6 * 3600);

@@ -13,8 +13,8 @@ pub(super) struct Trouble {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// The authority was not asked: it is away, or the way to it is.
-    Unreachable,
+    /// The authority is away, or the way to it, or the disk: it has nothing to count against us.
+    Away,
     /// It does not know the account (RFC 8555 section 6.7).
     NoAccount,
     /// It did not want to, or we could not.
@@ -40,8 +40,8 @@ impl Trouble {
         Trouble { why: why.into(), kind: Kind::Refused, retry_after: None }
     }
 
-    pub(super) fn unreachable(why: impl Into<String>) -> Trouble {
-        Trouble { why: why.into(), kind: Kind::Unreachable, retry_after: None }
+    pub(super) fn away(why: impl Into<String>) -> Trouble {
+        Trouble { why: why.into(), kind: Kind::Away, retry_after: None }
     }
 }
 
@@ -53,7 +53,7 @@ impl From<Error> for Trouble {
                 let kind = if is_no_account { Kind::NoAccount } else { Kind::Refused };
                 Trouble { why: word(&problem), kind, retry_after: None }
             }
-            Error::Other(error) if error.is::<Unreachable>() => Trouble::unreachable(error.to_string()),
+            Error::Other(error) if error.is::<Unreachable>() => Trouble::away(error.to_string()),
             Error::Json(error) => Trouble::refused(format!("the ACME server answered with something else: {error}")),
             Error::Timeout(_) => Trouble::refused("the ACME server took too long over the order"),
             error => Trouble::refused(error.to_string()),

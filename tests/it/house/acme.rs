@@ -84,6 +84,11 @@ impl Ports {
              directory = \"https://127.0.0.1:{port}/dir\"\n"
         )
     }
+
+    /// Where a gateway keeps what it has from there, in its own folder.
+    pub fn kept(&self) -> String {
+        format!("data/acme/127.0.0.1_{}_dir", self.directory)
+    }
 }
 
 impl Pebble {
