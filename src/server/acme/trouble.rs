@@ -13,9 +13,9 @@ pub(super) struct Trouble {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// The authority is away, or the way to it, or the disk: it has nothing to count against us.
+    /// The authority is away or ill, or the way to it, or our disk: it has nothing to count against us.
     Away,
-    /// It does not know the account (RFC 8555 section 6.7).
+    /// It does not know the account.
     NoAccount,
     /// It did not want to, or we could not.
     Refused,
@@ -33,7 +33,8 @@ impl std::fmt::Display for Unreachable {
 
 impl std::error::Error for Unreachable {}
 
-const NO_ACCOUNT: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
+/// RFC 8555 section 6.7.
+const ERROR: &str = "urn:ietf:params:acme:error:";
 
 impl Trouble {
     pub(super) fn refused(why: impl Into<String>) -> Trouble {
@@ -48,11 +49,7 @@ impl Trouble {
 impl From<Error> for Trouble {
     fn from(error: Error) -> Trouble {
         match error {
-            Error::Api(problem) => {
-                let is_no_account = problem.r#type.as_deref() == Some(NO_ACCOUNT);
-                let kind = if is_no_account { Kind::NoAccount } else { Kind::Refused };
-                Trouble { why: word(&problem), kind, retry_after: None }
-            }
+            Error::Api(problem) => Trouble { why: word(&problem), kind: Kind::of(&problem), retry_after: None },
             Error::Other(error) if error.is::<Unreachable>() => Trouble::away(error.to_string()),
             Error::Json(error) => Trouble::refused(format!("the ACME server answered with something else: {error}")),
             Error::Timeout(_) => Trouble::refused("the ACME server took too long over the order"),
@@ -61,10 +58,20 @@ impl From<Error> for Trouble {
     }
 }
 
+impl Kind {
+    fn of(problem: &Problem) -> Kind {
+        match problem.r#type.as_deref().and_then(|kind| kind.strip_prefix(ERROR)) {
+            Some("accountDoesNotExist") => Kind::NoAccount,
+            Some("badNonce" | "serverInternal") => Kind::Away,
+            _ => Kind::Refused,
+        }
+    }
+}
+
 /// What the authority said, on one line.
 pub(super) fn word(problem: &Problem) -> String {
     let kind = problem.r#type.as_deref().unwrap_or("about:blank");
-    let kind = kind.strip_prefix("urn:ietf:params:acme:error:").unwrap_or(kind);
+    let kind = kind.strip_prefix(ERROR).unwrap_or(kind);
     let mut text = match &problem.detail {
         Some(detail) => format!("{detail} ({kind})"),
         None => kind.to_owned(),
@@ -73,4 +80,24 @@ pub(super) fn word(problem: &Problem) -> String {
         text += &format!("; {}", part.to_string().trim_start_matches(": "));
     }
     text.replace(['\r', '\n'], " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_authority_says_becomes_a_line_and_a_kind() {
+        let check = |json: &str, why: &str, kind: Kind| {
+            let trouble = Trouble::from(Error::Api(serde_json::from_str(json).unwrap()));
+            assert_eq!((trouble.why.as_str(), trouble.kind), (why, kind));
+        };
+        let limited = r#"{"type": "urn:ietf:params:acme:error:rateLimited", "detail": "too many\ncertificates"}"#;
+        check(limited, "too many certificates (rateLimited)", Kind::Refused);
+        let forgotten = r#"{"type": "urn:ietf:params:acme:error:accountDoesNotExist"}"#;
+        check(forgotten, "accountDoesNotExist", Kind::NoAccount);
+        check(r#"{"type": "urn:ietf:params:acme:error:serverInternal"}"#, "serverInternal", Kind::Away);
+        let parts = r#"{"detail": "no", "subproblems": [{"identifier": {"type": "dns", "value": "a.example"}, "detail": "CAA"}]}"#;
+        check(parts, r#"no (about:blank); for "a.example": CAA"#, Kind::Refused);
+    }
 }
