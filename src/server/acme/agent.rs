@@ -98,21 +98,22 @@ impl Agent {
         let metrics = &live.telemetry().metrics;
         match self.obtain(wanted, live).await {
             Ok(certificate) => {
-                metrics.certificate_order_ended(&name, true);
                 live.issuance().note(&name, None);
                 wanted.earliest_unix_s =
                     now_unix_s(live) + rest_s(certificate.begins_unix_s, certificate.expires_unix_s);
                 wanted.take(certificate, live);
+                metrics.certificate_order_ended(&name, true);
                 let next = date(wanted.next_unix_s);
                 tracing::info!(certificate = name, renewal = next, "a certificate was obtained");
             }
             Err(trouble) => {
-                metrics.certificate_order_ended(&name, false);
                 let again = wanted.fail(&trouble, live);
                 let again_s = again.as_secs();
                 tracing::error!(certificate = name, why = trouble.why, again_s, "a certificate was not obtained");
                 let fault = format!("{}; tried again at {}", trouble.why, date(wanted.next_unix_s));
                 live.issuance().note(&name, Some(fault));
+                // Last: who sees the count finds the reason.
+                metrics.certificate_order_ended(&name, false);
             }
         }
     }
