@@ -5,8 +5,9 @@
 //! panic; a reload or an upgrade that fails changes nothing; after SIGTERM balancers hear of it first, then nothing new
 //! is accepted, what is in flight may finish for `server.drain`, what is not answered by then is refused, counters and
 //! logs are written. Tasks are spawned here and nowhere above.
-//! Cost: one thread per core for the data plane, one for the admin listener, one for the background.
+//! Cost: one thread per core for the data plane, one for the admin listener (at a lower priority), one for the background.
 
+mod admin;
 mod background;
 mod descriptors;
 mod doors;

@@ -2,7 +2,7 @@ use prometheus::core::Collector;
 use prometheus::{IntCounter, IntGauge, Registry, TextEncoder};
 
 use super::count::Count;
-use super::defence::{Cut, Defence, Shed};
+use super::defence::{AdminRefusal, Cut, Defence, Shed};
 use super::family::{Child, Family};
 use super::key_series::{KeyCap, PlanSeries};
 use super::route_families::RouteFamilies;
@@ -21,6 +21,7 @@ pub struct Metrics {
     /// In the order of [`Refusal::all`].
     refusals: Vec<IntCounter>,
     dropped_lines: IntCounter,
+    dropped_audit_lines: IntCounter,
     connections: IntGauge,
     cache_bytes: Family<IntGauge>,
     cache_entries: Family<IntGauge>,
@@ -74,6 +75,11 @@ impl Metrics {
                 &registry,
                 "tollgate_access_log_dropped_total",
                 "Access log lines that were lost because the log was too slow or could not be written.",
+            ),
+            dropped_audit_lines: single(
+                &registry,
+                "tollgate_audit_log_dropped_total",
+                "Audit log lines that were lost because the log was too slow or could not be written.",
             ),
             connections: single(&registry, "tollgate_connections", "Open connections of clients."),
             cache_bytes: family(
@@ -146,6 +152,11 @@ impl Metrics {
         self.defence.cut(reason);
     }
 
+    /// A request to the admin listener was refused.
+    pub fn admin_refused(&self, reason: AdminRefusal) {
+        self.defence.admin_refused(reason);
+    }
+
     /// A client of HTTP/2 was told this error, for a stream or for its connection.
     pub fn http2_error(&self, code: u32, is_of_stream: bool) {
         self.defence.http2_error(code, is_of_stream);
@@ -210,6 +221,10 @@ impl Metrics {
             tracing::error!(%error, "the metrics are incomplete");
         }
         text
+    }
+
+    pub(super) fn dropped_audit_lines(&self) -> &IntCounter {
+        &self.dropped_audit_lines
     }
 
     pub(super) fn dropped_lines(&self) -> &IntCounter {
