@@ -10,7 +10,8 @@ use super::{Located, LogDestination, Span};
 pub struct Admin {
     /// Loopback by default.
     pub listen: Located<String>,
-    /// `token`, which is called `admin`, and `tokens = [{ name, token }]`. Without one only reads from loopback are answered.
+    /// `token`, which is called `admin`, and `tokens = [{ name, token }]`. Without one only reads from loopback are
+    /// answered.
     pub tokens: Vec<AdminToken>,
     /// Names under which a request without a token may come, beside addresses and `localhost`; in lower case.
     pub hosts: Vec<String>,

@@ -81,6 +81,12 @@ fn read_listeners(value: Value<'_>) -> Option<Vec<Listen>> {
 }
 
 impl Listen {
+    /// Whether both can be served on one socket in one way: only what is shown and asked for in TLS may differ.
+    pub fn shares_socket_with(&self, other: &Listen) -> bool {
+        let kind = |listen: &Listen| (listen.tls.is_some(), listen.h2, listen.proxy_protocol);
+        self.address == other.address && kind(self) == kind(other)
+    }
+
     fn read(value: Value<'_>) -> Option<Listen> {
         if value.is_string() {
             return Some(Listen { address: value.located(read_address)?, tls: None, h2: false, proxy_protocol: false });

@@ -29,7 +29,7 @@ pub struct Origin {
 }
 
 /// What was bound at the start: a reload cannot change it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct StartedWith {
     listen: Vec<config::Listen>,
     threads: usize,
@@ -193,7 +193,7 @@ impl StartedWith {
 
     fn differences(&self, other: &StartedWith) -> Vec<&'static str> {
         let fields = [
-            ("server.listen", self.listen == other.listen),
+            ("server.listen", share_sockets(&self.listen, &other.listen)),
             ("server.threads", self.threads == other.threads),
             ("server.drain_delay", self.drain_delay == other.drain_delay),
             ("server.drain", self.drain == other.drain),
@@ -203,4 +203,9 @@ impl StartedWith {
         ];
         fields.into_iter().filter(|(_, is_same)| !is_same).map(|(name, _)| name).collect()
     }
+}
+
+/// What listeners show and ask for in TLS is followed without a restart.
+fn share_sockets(ours: &[config::Listen], theirs: &[config::Listen]) -> bool {
+    ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(ours, theirs)| ours.shares_socket_with(theirs))
 }

@@ -1,4 +1,5 @@
-//! Tells what happened: the facts of a request become metrics, an access log line and trace fields.
+//! Tells what happened: the facts of a request become metrics, an access log line and trace fields; a change of what runs
+//! becomes a line of the audit log.
 //!
 //! In: [`Facts`], written by the conductor as they are learned, and a borrowed [`Line`] at the end of the request.
 //! Out: series that `/metrics` renders, a line for the writer thread, a [`Trace`] that goes on to the back end.

@@ -130,7 +130,7 @@ fn each_change_is_written_down_with_who_made_it_and_how_it_went() {
 
     gateway.reload();
     let line = audited(&gateway, |line| line["who"] == "SIGHUP");
-    assert_eq!((&line["via"], &line["before"] == &line["after"]), (&json!("signal"), true));
+    assert_eq!((&line["via"], line["before"] == line["after"]), (&json!("signal"), true));
 
     gateway.folder().write("tollgate.toml", "[apis.shop");
     let line = audited(&gateway, |line| line["via"] == "files");

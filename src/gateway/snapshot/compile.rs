@@ -116,6 +116,11 @@ impl Snapshot {
         self.style
     }
 
+    /// As they are configured, which a socket that is bound already may not be.
+    pub fn listeners(&self) -> &[config::Listen] {
+        &self.config.server.listen
+    }
+
     /// Who may use the admin API.
     pub fn admin(&self) -> &config::Admin {
         &self.admin

@@ -176,8 +176,8 @@ impl Live {
         }
     }
 
-    /// Lets expired entries go and keeps the caches within their bounds. Called each second, and before they are measured,
-    /// but not as often as somebody may want to measure them.
+    /// Lets expired entries go and keeps the caches within their bounds. Called each second, and before they are
+    /// measured, but not as often as somebody may want to measure them.
     pub fn maintain_caches(&self) {
         let now = self.clock.now();
         let before_ns = self.maintained_ns.load(Ordering::Relaxed);

@@ -8,9 +8,11 @@
 
 mod certificate;
 mod handshake;
+mod inspect;
 mod keeper;
 mod names;
 mod terms;
 
 pub(super) use handshake::shake_hands;
+pub use inspect::{Inspection, inspect};
 pub(super) use keeper::{Keeper, keep};
