@@ -252,7 +252,15 @@ fn a_value_outside_its_bounds_is_refused() {
             "[state]\nredis = \"x\"",
             "2:1 `redis` is not served by this release; counters are kept by each node, in `dir`",
         ),
-        ("[admin]\ntokens = 1", "2:1 unknown key `tokens` in [admin]; did you mean `token`?"),
+        ("[admin]\ntokn = 1", "2:1 unknown key `tokn` in [admin]; did you mean `token`?"),
+        (
+            "[admin]\ntoken = \"a\"\ntokens = [{ name = \"admin\", token = \"b\" }]",
+            "3:20 `name` is \"admin\", as another token is called; each is known by its name in the audit log; `token` is `admin`",
+        ),
+        (
+            "[admin]\nhosts = [\"gateway:9090\"]",
+            "2:10 `hosts` is \"gateway:9090\", which is no host's name; write it without a port, such as \"gateway.internal\"",
+        ),
         (
             "[server.limits]\nbody = 10",
             "2:8 `body` is the bare number 10, but a size needs a unit; write it as a string with its unit, such as \"10B\"",

@@ -116,7 +116,7 @@ mod tests {
         check(
             &author,
             &change,
-            r#"{"time":"2024-01-31T10:11:12.034Z","audit":"quota.extend","outcome":"done","via":"admin","who":"ci","address":"192.0.2.1","request_id":"request-1","about":{"key":"alice\\n"},"before":0,"after":10}"#,
+            r#"{"time":"2024-01-31T10:11:12.034Z","audit":"quota.extend","outcome":"done","via":"admin","who":"ci","address":"192.0.2.1","request_id":"request-1","about":{"key":"alice\n"},"before":0,"after":10}"#,
         );
         let failed = Some("no such file");
         let change =

@@ -402,7 +402,9 @@ mod tests {
         families.retain(|name, _| name.starts_with("tollgate_"));
         let contract = [
             ("tollgate_access_log_dropped_total", ""),
+            ("tollgate_admin_refused_total", "reason"),
             ("tollgate_api_key_requests_total", "key,plan"),
+            ("tollgate_audit_log_dropped_total", ""),
             ("tollgate_back_end_healthy", "target"),
             ("tollgate_build_info", "version"),
             ("tollgate_cache_bytes", "api,stage"),
