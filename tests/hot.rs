@@ -86,7 +86,7 @@ usage_plans = ["tiny"]
 fn live() -> Live {
     let config = config::parse(CONFIGURATION).unwrap_or_else(|faults| panic!("{}", faults.render(false)));
     let clock = Clock::manual(1_790_000_000_000);
-    let telemetry = Telemetry::open(&config.telemetry, clock.now()).unwrap();
+    let telemetry = Telemetry::open(&config.telemetry, &config.admin.audit_log, clock.now()).unwrap();
     let (store, pools) = (Store::in_memory().unwrap(), Arc::new(Pools::default()));
     let compiled = Snapshot::compile(config, &store, &pools, None).unwrap();
     Live::new(clock, telemetry, store, pools, compiled)

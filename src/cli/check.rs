@@ -1,4 +1,5 @@
-use std::path::PathBuf;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -6,6 +7,7 @@ use serde_json::json;
 use super::{Failure, print_json};
 use crate::config::{self, Faults};
 use crate::gateway::snapshot::{Snapshot, Summary};
+use crate::server::{self, Inspection};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Check {
@@ -14,13 +16,28 @@ pub(super) struct Check {
     /// Print faults as JSON
     #[arg(long)]
     json: bool,
+    /// Do not open listeners' certificates and keys, where they are not on this machine
+    #[arg(long)]
+    without_certificates: bool,
+}
+
+/// A configuration that can be served.
+struct Sound {
+    summary: Summary,
+    /// Of certificates that clients will refuse.
+    warnings: Faults,
 }
 
 impl Check {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        match check(&self.file) {
-            Ok(summary) if self.json => print_json(&json!({ "ok": true, "summary": summary, "faults": [] })),
-            Ok(summary) => println!("{}: ok, {summary}", self.file.display()),
+        match check(&self.file, !self.without_certificates) {
+            Ok(Sound { summary, warnings }) if self.json => {
+                print_json(&json!({ "ok": true, "summary": summary, "faults": [], "warnings": warnings.to_json() }));
+            }
+            Ok(Sound { summary, warnings }) => {
+                eprint!("{}", warnings.render_as_warnings(std::io::stderr().is_terminal()));
+                println!("{}: ok, {summary}", self.file.display());
+            }
             Err(faults) if self.json => {
                 print_json(&json!({ "ok": false, "faults": faults.to_json() }));
                 return Ok(ExitCode::FAILURE);
@@ -31,7 +48,14 @@ impl Check {
     }
 }
 
-fn check(file: &std::path::Path) -> Result<Summary, Faults> {
+fn check(file: &Path, opens_certificates: bool) -> Result<Sound, Faults> {
     let config = config::load(file)?;
-    Ok(Snapshot::compile_alone(config)?.summary())
+    let sources = config.sources.clone();
+    let Inspection { faults, warnings } =
+        if opens_certificates { server::inspect(&config) } else { Inspection::default() };
+    let summary = Snapshot::compile_alone(config)?.summary();
+    match faults.is_empty() {
+        true => Ok(Sound { summary, warnings: Faults::new(sources, warnings) }),
+        false => Err(Faults::new(sources, faults)),
+    }
 }

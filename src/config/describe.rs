@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Acme, Api, ApiKey, Canary, Certificate, ClientAuth, Config, Domain, HealthCheck, HttpIntegration, IntegrationKind,
+    Acme, Admin, Api, ApiKey, Canary, Certificate, ClientAuth, Config, Domain, HealthCheck, HttpIntegration, IntegrationKind,
     KeyDigest, KeyPart, Listen, ListenTls, Located, LogDestination, LogFormat, ParameterMapping, ParameterSource,
     ParameterTarget, Route, RouteCache, Server, Sources, Stage, StageCache, Sticky, Target, Telemetry, Throttle,
     UpstreamTls, UsagePlan, api_key,
@@ -15,13 +15,13 @@ impl Config {
     /// Every setting with its default where none was written, in the order of the files.
     ///
     /// Routes stand under `"METHOD /path"`. A secret is shown by the start of its digest, so that a change
-    /// of it is seen; the admin token only as set or null.
+    /// of it is seen; admin tokens only by name.
     pub fn describe(&self) -> Value {
         let describe = Describe { sources: &self.sources };
         json!({
             "server": describe_server(&self.server),
             "acme": describe.acme(&self.acme),
-            "admin": { "listen": *self.admin.listen, "token": self.admin.token.as_ref().map(|_| "set") },
+            "admin": describe_admin(&self.admin),
             "state": { "dir": self.state.dir.display().to_string(), "unsaved_max": self.state.unsaved_max },
             "telemetry": describe_telemetry(&self.telemetry),
             "apis": named(&self.apis, |api| describe.api(api)),
@@ -45,7 +45,7 @@ impl Describe<'_> {
     /// The text itself, or a mark for one that came from the environment or a file.
     fn text(self, text: &str) -> String {
         match self.sources.is_expanded(text) {
-            true => format!("(secret) {}", hex(&api_key::digest(text)[..4])),
+            true => format!("(secret) {}", hex(&api_key::digest(text.as_bytes())[..4])),
             false => text.to_owned(),
         }
     }
@@ -129,7 +129,7 @@ impl Describe<'_> {
 
     /// Of texts in PEM only the start of a digest: they are long or secret, and it is only asked whether they changed.
     fn tls(self, tls: &UpstreamTls) -> Value {
-        let digest = |pem: &str| format!("sha256:{}", hex(&api_key::digest(pem)[..4]));
+        let digest = |pem: &str| format!("sha256:{}", hex(&api_key::digest(pem.as_bytes())[..4]));
         json!({
             "ca": tls.ca_pem.as_deref().map(digest),
             "cert": tls.client.as_ref().map(|client| digest(&client.cert_pem)),
@@ -179,6 +179,24 @@ impl Describe<'_> {
     }
 }
 
+fn describe_admin(admin: &Admin) -> Value {
+    json!({
+        "listen": *admin.listen,
+        "tokens": admin.tokens.iter().map(|token| token.name.as_str()).collect::<Vec<_>>(),
+        "hosts": admin.hosts,
+        "audit_log": { "path": describe_destination(&admin.audit_log) },
+    })
+}
+
+fn describe_destination(destination: &LogDestination) -> String {
+    match destination {
+        LogDestination::Stdout => "stdout".to_owned(),
+        LogDestination::Stderr => "stderr".to_owned(),
+        LogDestination::Off => "off".to_owned(),
+        LogDestination::File(path) => path.display().to_string(),
+    }
+}
+
 fn describe_server(server: &Server) -> Value {
     let limits = &server.limits;
     json!({
@@ -225,12 +243,7 @@ fn describe_listen_tls(tls: &ListenTls) -> Value {
 }
 
 fn describe_telemetry(telemetry: &Telemetry) -> Value {
-    let path = match &telemetry.access_log.destination {
-        LogDestination::Stdout => "stdout".to_owned(),
-        LogDestination::Stderr => "stderr".to_owned(),
-        LogDestination::Off => "off".to_owned(),
-        LogDestination::File(path) => path.display().to_string(),
-    };
+    let path = describe_destination(&telemetry.access_log.destination);
     json!({
         "access_log": { "path": path, "format": describe_format(&telemetry.access_log.format) },
         "key_labels": telemetry.key_labels_max,

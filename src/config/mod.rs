@@ -45,9 +45,9 @@ mod usage_plan;
 mod tests;
 
 pub use acme::{Acme, AcmeCertificate};
-pub use admin::Admin;
+pub use admin::{Admin, AdminToken};
 pub use api::{Api, ErrorStyle};
-pub use api_key::{ApiKey, KeyDigest};
+pub use api_key::{ApiKey, KeyDigest, digest};
 pub use cache::{Invalidation, KeyPart, OnUnauthorized, RouteCache, StageCache};
 pub use client_certificate::ClientCertificate;
 pub use describe::{API_KEYS, describe_api_key};
@@ -74,7 +74,6 @@ pub use usage_plan::{Period, Quota, UsagePlan};
 use indexmap::IndexMap;
 
 /// Everything that a main file and what it includes say. Maps keep the order in which things were written.
-#[derive(Debug)]
 pub struct Config {
     pub server: Server,
     pub acme: Acme,
@@ -87,4 +86,11 @@ pub struct Config {
     pub domains: IndexMap<String, Domain>,
     /// The texts that the spans point into.
     pub sources: Sources,
+}
+
+/// Without its secrets.
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Config {:#}", self.describe())
+    }
 }

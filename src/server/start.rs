@@ -79,7 +79,8 @@ fn prepare(
 
 fn compile(config: Config) -> Result<Live, RunError> {
     let clock = Clock::system();
-    let telemetry = Telemetry::open(&config.telemetry, clock.now()).map_err(StartError::new)?;
+    let telemetry =
+        Telemetry::open(&config.telemetry, &config.admin.audit_log, clock.now()).map_err(StartError::new)?;
     let store = Store::closed(&config.state.dir, config.state.unsaved_max);
     let store = store.map_err(|error| StartError::new(error.to_string()))?;
     let pools = Arc::new(Pools::default());

@@ -2,7 +2,7 @@ use prometheus::core::Collector;
 use prometheus::{IntCounter, IntGauge, Registry, TextEncoder};
 
 use super::count::Count;
-use super::defence::{Cut, Defence, Shed};
+use super::defence::{AdminRefusal, Cut, Defence, Shed};
 use super::family::{Child, Family};
 use super::key_series::{KeyCap, PlanSeries};
 use super::orders::Orders;
@@ -22,6 +22,7 @@ pub struct Metrics {
     /// In the order of [`Refusal::all`].
     refusals: Vec<IntCounter>,
     dropped_lines: IntCounter,
+    dropped_audit_lines: IntCounter,
     connections: IntGauge,
     cache_bytes: Family<IntGauge>,
     cache_entries: Family<IntGauge>,
@@ -76,6 +77,11 @@ impl Metrics {
                 &registry,
                 "tollgate_access_log_dropped_total",
                 "Access log lines that were lost because the log was too slow or could not be written.",
+            ),
+            dropped_audit_lines: single(
+                &registry,
+                "tollgate_audit_log_dropped_total",
+                "Audit log lines that were lost because the log was too slow or could not be written.",
             ),
             connections: single(&registry, "tollgate_connections", "Open connections of clients."),
             cache_bytes: family(
@@ -147,6 +153,11 @@ impl Metrics {
     /// A client's connection was closed for what the client did.
     pub fn connection_cut(&self, reason: Cut) {
         self.defence.cut(reason);
+    }
+
+    /// A request to the admin listener was refused.
+    pub fn admin_refused(&self, reason: AdminRefusal) {
+        self.defence.admin_refused(reason);
     }
 
     /// A client of HTTP/2 was told this error, for a stream or for its connection.
@@ -224,6 +235,10 @@ impl Metrics {
             tracing::error!(%error, "the metrics are incomplete");
         }
         text
+    }
+
+    pub(super) fn dropped_audit_lines(&self) -> &IntCounter {
+        &self.dropped_audit_lines
     }
 
     pub(super) fn dropped_lines(&self) -> &IntCounter {
@@ -401,7 +416,9 @@ mod tests {
         families.retain(|name, _| name.starts_with("tollgate_"));
         let contract = [
             ("tollgate_access_log_dropped_total", ""),
+            ("tollgate_admin_refused_total", "reason"),
             ("tollgate_api_key_requests_total", "key,plan"),
+            ("tollgate_audit_log_dropped_total", ""),
             ("tollgate_back_end_healthy", "target"),
             ("tollgate_build_info", "version"),
             ("tollgate_cache_bytes", "api,stage"),

@@ -23,6 +23,7 @@ mod honoring;
 mod kills;
 mod lanes;
 mod limits;
+mod operators;
 mod overload;
 mod paths;
 mod proxies;

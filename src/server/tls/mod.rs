@@ -8,10 +8,12 @@
 
 mod certificate;
 mod handshake;
+mod inspect;
 mod keeper;
 mod names;
 mod terms;
 
 pub(super) use certificate::{Certificate, read_chain};
 pub(super) use handshake::shake_hands;
+pub use inspect::{Inspection, inspect};
 pub(super) use keeper::{Keeper, keep};
