@@ -50,7 +50,7 @@ pub use fault::{Fault, Faults};
 pub use footprint::Footprint;
 pub use integration::{HttpIntegration, Integration, IntegrationKind, MockAnswer};
 pub use limits::Limits;
-pub use load::{load, load_with, parse, parse_with};
+pub use load::{explain, load, load_with, parse, parse_with};
 pub use parameter::{ParameterMapping, ParameterSource, ParameterTarget};
 pub use reference::Variables;
 pub use route::{Method, Route};
