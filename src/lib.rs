@@ -9,6 +9,9 @@ pub mod base;
 // What the operator wrote: TOML files → plain typed values with their places, or every fault at once.
 pub mod config;
 
+// API definitions that others wrote: OpenAPI documents, every value with its place.
+pub mod openapi;
+
 // Durable state: the embedded store of quota counters.
 pub mod store;
 

@@ -55,7 +55,7 @@ pub use footprint::Footprint;
 pub use integration::{HttpIntegration, Integration, IntegrationKind, MockAnswer};
 pub use limits::{FIELDS_MAX, Limits};
 pub use listen_tls::{Certificate, ClientAuth, ListenTls, TlsVersion};
-pub use load::{load, load_with, parse, parse_with};
+pub use load::{explain, load, load_with, parse, parse_with};
 pub use parameter::{ParameterMapping, ParameterSource, ParameterTarget};
 pub use reference::Variables;
 pub use route::{Method, Route};

@@ -113,7 +113,7 @@ impl Sources {
     }
 
     /// The number that the next file gets.
-    pub(super) fn next(&self) -> u32 {
+    pub fn next(&self) -> u32 {
         self.files.len() as u32
     }
 
