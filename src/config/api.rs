@@ -1,14 +1,20 @@
+use std::path::PathBuf;
+
 use indexmap::IndexMap;
 
 use super::read::{Table, Value};
-use super::{Route, Span, Stage, name};
 
-/// `[apis.NAME]`: a REST API with its routes and stages.
+use super::{Definition, Located, Route, Span, Stage, name};
+
+/// `[apis.NAME]`: a REST API with what it serves and its stages.
 #[derive(Debug)]
 pub struct Api {
     pub span: Span,
-    pub errors: ErrorStyle,
-    pub routes: Vec<Route>,
+    /// `definition`: the OpenAPI document that says what is served. Until it is read, `definition` is empty.
+    pub document: Option<Located<PathBuf>>,
+    /// `errors`, where it is written.
+    pub written_errors: Option<ErrorStyle>,
+    pub definition: Definition,
     pub stages: IndexMap<String, Stage>,
 }
 
@@ -25,15 +31,20 @@ pub enum ErrorStyle {
 const KEYS: &[&str] = &["protocol", "definition", "errors", "routes", "stages"];
 
 impl Api {
+    /// As it is written, else as the document suggests, else standard.
+    pub fn errors(&self) -> ErrorStyle {
+        self.written_errors.or(self.definition.errors).unwrap_or_default()
+    }
+
     pub(super) fn read(value: Value<'_>) -> Option<Api> {
         name::API.check(value);
         let table = value.table("an api", KEYS)?;
-        table.refuse_unserved("definition", "write the api's routes as [[apis.NAME.routes]]");
         table.optional("protocol", read_protocol);
         Some(Api {
             span: value.name_span(),
-            errors: table.or("errors", ErrorStyle::Standard, ErrorStyle::read),
-            routes: table.list("routes", Route::read),
+            document: table.optional("definition", |value| value.located(Value::path)),
+            written_errors: table.optional("errors", ErrorStyle::read),
+            definition: Definition { routes: table.list("routes", Route::read), ..Definition::default() },
             stages: read_stages(table),
         })
     }

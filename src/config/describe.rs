@@ -57,8 +57,8 @@ impl Describe<'_> {
         let name = |route: &Route| format!("{} {}", route.method.as_str(), *route.path);
         json!({
             "protocol": "REST",
-            "errors": api.errors.as_str(),
-            "routes": api.routes.iter().map(|route| (name(route), self.route(route))).collect::<Map<_, _>>(),
+            "errors": api.errors().as_str(),
+            "routes": api.definition.routes.iter().map(|route| (name(route), self.route(route))).collect::<Map<_, _>>(),
             "stages": named(&api.stages, |stage| self.stage(stage)),
         })
     }
@@ -82,6 +82,7 @@ impl Describe<'_> {
                 "headers": self.texts(&mock.headers),
                 "body": self.text(&mock.body),
             }),
+            IntegrationKind::Unserved(unserved) => json!({ "type": unserved.kind, "uri": unserved.uri }),
         }
     }
 

@@ -7,7 +7,10 @@ use super::parameter::{is_unmappable, read_field_name};
 use super::read::{Table, Value};
 use super::route::{is_method, method_help};
 use super::uri::read_uri;
-use super::{Balance, Ejection, HealthCheck, Located, ParameterMapping, ProtocolVersion, Span, Target, UpstreamTls};
+use super::{
+    Balance, Ejection, HealthCheck, Located, ParameterMapping, ProtocolVersion, Span, Target, Transformation,
+    UpstreamTls,
+};
 
 /// `integration = { … }`: what answers a route.
 #[derive(Debug)]
@@ -20,6 +23,18 @@ pub struct Integration {
 pub enum IntegrationKind {
     Http(Box<HttpIntegration>),
     Mock(MockAnswer),
+    /// A document declares it; every request gets the answer for an API that is not configured properly.
+    Unserved(UnservedIntegration),
+}
+
+/// An integration that this release does not serve, as a document declares it.
+#[derive(Debug)]
+pub struct UnservedIntegration {
+    /// `AWS_PROXY`, …
+    pub kind: String,
+    pub uri: Option<String>,
+    /// The whole extension, for exports.
+    pub written: serde_json::Value,
 }
 
 /// `HTTP_PROXY` (fields and query pass) or `HTTP` (only what `request_parameters` maps passes).
@@ -46,15 +61,19 @@ pub struct HttpIntegration {
     pub preserve_host: bool,
     /// `request_parameters`, in API Gateway's words.
     pub request_parameters: Vec<ParameterMapping>,
+    /// Of an `HTTP` integration that changes more than parameters.
+    pub transformation: Option<Box<Transformation>>,
 }
 
-/// `MOCK`: a fixed answer.
+/// `MOCK`: a fixed answer, or one that templates make.
 #[derive(Debug)]
 pub struct MockAnswer {
     /// 200 to 599; 200 unless written.
     pub status: u16,
     pub headers: BTreeMap<String, String>,
     pub body: String,
+    /// Instead of what is fixed: the request template says which response is chosen.
+    pub transformation: Option<Box<Transformation>>,
 }
 
 const HTTP_KEYS: &[&str] = &[
@@ -140,6 +159,7 @@ impl HttpIntegration {
             tls: table.or("tls", UpstreamTls::default(), UpstreamTls::read),
             protocol_version: table.or("protocol_version", ProtocolVersion::Http1, ProtocolVersion::read),
             preserve_host: table.or("preserve_host", false, Value::bool),
+            transformation: None,
             request_parameters: mappings.into_iter().filter_map(read_mapping).collect(),
         };
         Some(HttpIntegration { uri: uri?, ..http })
@@ -174,6 +194,7 @@ impl MockAnswer {
             status: table.or("status", 200, |value| value.integer(200..=599)?.try_into().ok()),
             headers: headers.into_iter().filter_map(read_header).collect(),
             body: table.or("body", String::new(), Value::string),
+            transformation: None,
         })
     }
 }

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use super::limits::read_body_size;
 use super::read::Value;
-use super::{Integration, Located, RouteCache, Span, Throttle, name};
+use super::{Integration, Located, Operation, RouteCache, Span, Throttle, name};
 use crate::base::{PathFault, canonical_path};
 
 /// One `[[apis.NAME.routes]]`.
@@ -19,6 +19,8 @@ pub struct Route {
     pub throttle: Option<Throttle>,
     /// `body_limit`: in bytes, instead of the server's.
     pub body_bytes_max: Option<u64>,
+    /// What a document says of it beside.
+    pub operation: Option<Box<Operation>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -52,6 +54,7 @@ impl Route {
             cache,
             throttle,
             body_bytes_max,
+            operation: None,
         })
     }
 }

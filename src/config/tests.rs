@@ -127,7 +127,7 @@ mappings = { "/" = "orders/prod", "/v2" = "orders-v2/prod" }
 fn the_contract_s_example_means_what_it_says() {
     let config = read(EXAMPLE);
     let api = &config.apis["orders"];
-    let route = &api.routes[0];
+    let route = &api.definition.routes[0];
     assert_eq!((route.method.as_str(), route.path.as_str()), ("GET", "/orders/{id}"));
     assert!(route.api_key_required);
     let cache = route.cache.as_ref().unwrap();
@@ -169,8 +169,8 @@ fn what_is_not_written_has_its_documented_default() {
     assert_eq!(config.admin.listen.as_str(), "127.0.0.1:9090");
     assert_eq!(config.telemetry.key_labels_max, 1000);
     let api = &config.apis["a"];
-    assert_eq!(api.routes[0].throttle.map(|throttle| throttle.burst), Some(1));
-    assert!(matches!(&api.routes[0].integration.kind, IntegrationKind::Mock(mock) if mock.status == 200));
+    assert_eq!(api.definition.routes[0].throttle.map(|throttle| throttle.burst), Some(1));
+    assert!(matches!(&api.definition.routes[0].integration.kind, IntegrationKind::Mock(mock) if mock.status == 200));
     let cache = api.stages["prod"].cache.as_ref().unwrap();
     assert_eq!((cache.enabled, cache.ttl), (false, Duration::from_secs(300)));
     assert!(cache.invalidation.require_authorization);
@@ -200,7 +200,7 @@ fn every_way_to_write_a_back_end_is_read() {
         "integration.request.header.X-Fixed" = "'fixed'"
         "#,
     );
-    let route = &config.apis["a"].routes[0];
+    let route = &config.apis["a"].definition.routes[0];
     assert_eq!(route.body_bytes_max, Some(u64::MAX));
     let IntegrationKind::Http(http) = &route.integration.kind else { panic!("HTTP") };
     assert_eq!((http.is_proxy, &http.method), (false, &None));

@@ -66,6 +66,10 @@ impl Target {
     ) -> Result<Target, Vec<Fault>> {
         Ok(match &integration.kind {
             IntegrationKind::Http(http) => Target::Http(Arc::new(Http::compile(http, variables, names, pools)?)),
+            IntegrationKind::Unserved(unserved) => {
+                let message = format!("integrations of type {} are not served by this release", unserved.kind);
+                return Err(vec![Fault::at(integration.span, message)]);
+            }
             IntegrationKind::Mock(answer) => Target::Mock(Arc::new(Mock::compile(answer, integration.span)?)),
         })
     }

@@ -17,7 +17,8 @@ pub(super) fn deployment_of(route: &Route, variables: &IndexMap<String, String>)
     sorted.hash(&mut hasher);
     match &route.integration.kind {
         IntegrationKind::Http(http) => hash_http(http, &mut hasher),
-        IntegrationKind::Mock(MockAnswer { status, headers, body }) => (status, headers, body).hash(&mut hasher),
+        IntegrationKind::Mock(MockAnswer { status, headers, body, .. }) => (status, headers, body).hash(&mut hasher),
+        IntegrationKind::Unserved(unserved) => unserved.kind.hash(&mut hasher),
     }
     hasher.finish()
 }

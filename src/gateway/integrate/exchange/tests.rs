@@ -38,6 +38,7 @@ impl Bench {
             protocol_version: ProtocolVersion::Http1,
             preserve_host: false,
             request_parameters: Vec::new(),
+            transformation: None,
         };
         Http::compile(&integration, &IndexMap::new(), &[], &self.pools).expect("a good integration")
     }

@@ -32,12 +32,12 @@ struct Entry<'c> {
 
 impl<'c> Compiler<'c> {
     pub(super) fn routes(&mut self, api: &'c config::Api, first: u32) -> Routes<'c> {
-        let mut tree = Tree::new(api.errors == ErrorStyle::Standard);
-        let mut entries = Vec::with_capacity(api.routes.len());
-        for (at, route) in api.routes.iter().enumerate() {
+        let mut tree = Tree::new(api.errors() == ErrorStyle::Standard);
+        let mut entries = Vec::with_capacity(api.definition.routes.len());
+        for (at, route) in api.definition.routes.iter().enumerate() {
             let pattern = Pattern::new(&route.path);
             if let Err(RouteId(other)) = tree.insert(&pattern, &route.method, RouteId(first + at as u32)) {
-                let other = &api.routes[(other - first) as usize];
+                let other = &api.definition.routes[(other - first) as usize];
                 let message = format!("route {} {} is written twice", route.method.as_str(), route.path.value);
                 let fault = Fault::at(route.path.span, message).with_help("remove one of them");
                 self.faults.push(fault.with_also(other.path.span, "the other one is here"));
@@ -98,7 +98,7 @@ impl<'c> Compiler<'c> {
         Stage {
             series: RouteSeries::new(name.clone(), Variant::Stable, "".into()),
             name,
-            style: api.errors,
+            style: api.errors(),
             tree: Arc::clone(&routes.tree),
             first_route: routes.first,
             canary: written.canary.as_ref().map(|canary| Canary::compile(canary, &text)),

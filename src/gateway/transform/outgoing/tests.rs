@@ -28,6 +28,7 @@ fn integration(uri: &str, is_proxy: bool) -> HttpIntegration {
         protocol_version: ProtocolVersion::Http1,
         preserve_host: false,
         request_parameters: Vec::new(),
+        transformation: None,
     }
 }
 
