@@ -65,6 +65,7 @@ pub use limits::{FIELDS_MAX, Limits};
 pub use listen_tls::{Certificate, ClientAuth, ListenTls, TlsVersion};
 pub use load::{explain, load, load_with, parse, parse_with};
 pub use operation::{MethodResponse, Operation, Parameter, ParameterEncoding, ParameterPlace, Validator};
+pub use parameter::is_unmappable;
 pub use parameter::{ParameterMapping, ParameterSource, ParameterTarget};
 pub use reference::Variables;
 pub use route::{Method, Route};

@@ -142,6 +142,6 @@ pub(super) fn read_field_name(name: &str) -> Option<String> {
 }
 
 /// Whether a field belongs to one connection or to the framing, so that nobody may write it.
-pub(super) fn is_unmappable(name: &str) -> bool {
+pub fn is_unmappable(name: &str) -> bool {
     UNMAPPABLE.contains(&name)
 }

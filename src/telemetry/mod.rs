@@ -28,6 +28,7 @@ mod trace;
 mod variable;
 
 pub use access_log::AccessLog;
+pub use civil::clf_time;
 pub use defence::{Cut, Shed};
 pub use facts::{CacheOutcome, Facts, IntegrationFacts};
 pub use format::Format;
