@@ -9,6 +9,9 @@ pub mod base;
 // What the operator wrote: TOML files → plain typed values with their places, or every fault at once.
 pub mod config;
 
+// Mapping templates: Velocity and JSONPath as API Gateway speaks them, knowing nothing of HTTP.
+pub mod template;
+
 // Durable state: the embedded store of quota counters.
 pub mod store;
 
