@@ -12,6 +12,9 @@ pub mod config;
 // API definitions that others wrote: OpenAPI documents, every value with its place.
 pub mod openapi;
 
+// Mapping templates: Velocity and JSONPath as API Gateway speaks them, knowing nothing of HTTP.
+pub mod template;
+
 // Durable state: the embedded store of quota counters.
 pub mod store;
 
