@@ -6,6 +6,7 @@ use http::HeaderValue;
 use super::parameter::{is_unmappable, read_field_name};
 use super::read::{Table, Value};
 use super::route::{is_method, method_help};
+use super::transformation::TRANSFORMATION_KEYS;
 use super::uri::read_uri;
 use super::{
     Balance, Ejection, HealthCheck, Located, ParameterMapping, ProtocolVersion, Span, Target, Transformation,
@@ -94,6 +95,9 @@ const HTTP_KEYS: &[&str] = &[
 
 const MOCK_KEYS: &[&str] = &["type", "status", "headers", "body"];
 
+/// A MOCK that templates make has none of what is fixed.
+const TEMPLATED_MOCK_KEYS: &[&str] = &["type"];
+
 /// `type`, as it is written.
 #[derive(Clone, Copy)]
 enum Type {
@@ -123,10 +127,12 @@ impl Integration {
                 IntegrationKind::Http(HttpIntegration::read(table, true, path_parameters)?.into())
             }
             Type::Http => {
-                let table = table.only("an HTTP integration", HTTP_KEYS);
-                IntegrationKind::Http(HttpIntegration::read(table, false, path_parameters)?.into())
+                let table = table.only("an HTTP integration", &[HTTP_KEYS, TRANSFORMATION_KEYS].concat());
+                let http = HttpIntegration::read(table, false, path_parameters)?;
+                let transformation = Transformation::read(table);
+                IntegrationKind::Http(HttpIntegration { transformation, ..http }.into())
             }
-            Type::Mock => IntegrationKind::Mock(MockAnswer::read(table.only("a MOCK integration", MOCK_KEYS))?),
+            Type::Mock => IntegrationKind::Mock(MockAnswer::read(table)?),
             Type::Unserved => return table.optional("type", refuse_type),
         };
         Some(Integration { span: table.span(), kind })
@@ -189,6 +195,12 @@ fn read_targets(value: Value<'_>) -> Option<Vec<Target>> {
 
 impl MockAnswer {
     fn read(table: Table<'_>) -> Option<MockAnswer> {
+        if let Some(transformation) = Transformation::read(table) {
+            table.only("a MOCK integration with templates", &[TEMPLATED_MOCK_KEYS, TRANSFORMATION_KEYS].concat());
+            let (headers, body) = (BTreeMap::new(), String::new());
+            return Some(MockAnswer { status: 200, headers, body, transformation: Some(transformation) });
+        }
+        let table = table.only("a MOCK integration", &[MOCK_KEYS, TRANSFORMATION_KEYS].concat());
         let headers = table.optional("headers", Value::entries).unwrap_or_default();
         Some(MockAnswer {
             status: table.or("status", 200, |value| value.integer(200..=599)?.try_into().ok()),

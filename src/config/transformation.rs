@@ -1,6 +1,8 @@
 use indexmap::IndexMap;
 
-use super::Located;
+use super::parameter::read_field_name;
+use super::read::{Table, Value};
+use super::{Located, name};
 
 /// What a non-proxy integration makes of a request, and of the back end's answer.
 #[derive(Clone, Debug, Default)]
@@ -57,4 +59,132 @@ pub enum AnswerSource {
     Context(String),
     /// `'text'`
     Static(String),
+}
+
+/// What an integration's table may have for this.
+pub(super) const TRANSFORMATION_KEYS: &[&str] =
+    &["request_templates", "passthrough_behavior", "content_handling", "responses"];
+
+const RESPONSE_KEYS: &[&str] =
+    &["selection_pattern", "status", "response_parameters", "response_templates", "content_handling"];
+
+impl Transformation {
+    /// `None` where the table says nothing of it.
+    pub(super) fn read(table: Table<'_>) -> Option<Box<Transformation>> {
+        if !TRANSFORMATION_KEYS.iter().any(|key| table.get(key).is_some()) {
+            return None;
+        }
+        Some(Box::new(Transformation {
+            passthrough: table.or("passthrough_behavior", Passthrough::WhenNoMatch, Passthrough::read),
+            request_templates: table.or("request_templates", IndexMap::new(), read_templates),
+            content_handling: table.optional("content_handling", ContentHandling::read),
+            responses: table.list("responses", IntegrationResponse::read),
+        }))
+    }
+}
+
+impl Passthrough {
+    fn read(value: Value<'_>) -> Option<Passthrough> {
+        value.word(&[
+            ("WHEN_NO_MATCH", Passthrough::WhenNoMatch),
+            ("WHEN_NO_TEMPLATES", Passthrough::WhenNoTemplates),
+            ("NEVER", Passthrough::Never),
+        ])
+    }
+}
+
+impl ContentHandling {
+    fn read(value: Value<'_>) -> Option<ContentHandling> {
+        value.word(&[
+            ("CONVERT_TO_BINARY", ContentHandling::ConvertToBinary),
+            ("CONVERT_TO_TEXT", ContentHandling::ConvertToText),
+        ])
+    }
+}
+
+impl IntegrationResponse {
+    fn read(value: Value<'_>) -> Option<IntegrationResponse> {
+        let table = value.table("an integration response", RESPONSE_KEYS)?;
+        let headers = table.optional("response_parameters", Value::entries).unwrap_or_default();
+        Some(IntegrationResponse {
+            pattern: table.optional("selection_pattern", |value| value.located(Value::string)),
+            status: table.required("status", |value| value.integer(200..=599)?.try_into().ok())?,
+            headers: headers.into_iter().filter_map(read_header).collect(),
+            templates: table.or("response_templates", IndexMap::new(), read_templates),
+            content_handling: table.optional("content_handling", ContentHandling::read),
+        })
+    }
+}
+
+fn read_templates(value: Value<'_>) -> Option<IndexMap<String, Located<String>>> {
+    let read = |value: Value<'_>| Some((value.name().to_ascii_lowercase(), value.located(read_template)?));
+    Some(value.entries()?.into_iter().filter_map(read).collect())
+}
+
+/// A template's text is shown where it is faulty, so no secret may come into it.
+fn read_template(value: Value<'_>) -> Option<String> {
+    let is_one_file = value.written().starts_with("${file:") && value.written().matches("${").count() == 1;
+    if value.has_reference() && !(is_one_file && value.written().ends_with('}')) {
+        return value.refuse(
+            "a mapping template holds a reference to the environment or to a part of it",
+            "write the template itself, or \"${file:PATH}\" and nothing else; for values write $stageVariables.NAME",
+        );
+    }
+    value.string()
+}
+
+/// `"method.response.header.NAME" = "source"`
+fn read_header(value: Value<'_>) -> Option<(String, AnswerSource)> {
+    let name = value.name().strip_prefix("method.response.header.").filter(|name| read_field_name(name).is_some());
+    if name.is_none() {
+        value.at_name(
+            format!("`{}` is not a target of a response parameter", value.name()),
+            "write \"method.response.header.NAME\"",
+        );
+    }
+    let source = AnswerSource::read(value);
+    Some((name?.to_owned(), source?))
+}
+
+impl AnswerSource {
+    fn read(value: Value<'_>) -> Option<AnswerSource> {
+        let text = value.text()?;
+        AnswerSource::parse(&text).or_else(|| {
+            value.refuse(
+                format!("\"{}\" is not a source of a response parameter", value.written()),
+                "write integration.response.{header|multivalueheader}.NAME, integration.response.body[.JSONPATH], \
+                 stageVariables.NAME, context.NAME or 'text'",
+            )
+        })
+    }
+
+    /// As API Gateway writes it.
+    pub fn parse(text: &str) -> Option<AnswerSource> {
+        if let Some(fixed) = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+            return (!fixed.chars().any(char::is_control)).then(|| AnswerSource::Static(fixed.to_owned()));
+        }
+        if let Some(rest) = text.strip_prefix("integration.response.") {
+            return AnswerSource::parse_response(rest);
+        }
+        match text.split_once('.')? {
+            ("stageVariables", name) if name::STAGE_VARIABLE.allows(name) => {
+                Some(AnswerSource::StageVariable(name.to_owned()))
+            }
+            ("context", name) => Some(AnswerSource::Context(name.to_owned())),
+            _ => None,
+        }
+    }
+
+    fn parse_response(rest: &str) -> Option<AnswerSource> {
+        match rest.split_once('.') {
+            None => (rest == "body").then_some(AnswerSource::Body(None)),
+            Some(("header", name)) => read_field_name(name).map(AnswerSource::Header),
+            Some(("multivalueheader", name)) => read_field_name(name).map(AnswerSource::Headers),
+            Some(("body", path)) => {
+                let path = if path.starts_with('$') { path.to_owned() } else { format!("$.{path}") };
+                Some(AnswerSource::Body(Some(path)))
+            }
+            Some(_) => None,
+        }
+    }
 }
