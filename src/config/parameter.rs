@@ -17,6 +17,8 @@ pub enum ParameterTarget {
     Header(String),
     /// Appended to the query.
     Querystring(String),
+    /// `integration.request.path.X`: stands for `{X}` in the uri. Only documents say so.
+    Path(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -25,8 +27,14 @@ pub enum ParameterSource {
     Path(String),
     /// `method.request.querystring.X`: the last value.
     Querystring(String),
+    /// `method.request.multivaluequerystring.X`: a parameter for each value.
+    Querystrings(String),
     /// `method.request.header.X`, in lower case: the last value.
     Header(String),
+    /// `method.request.multivalueheader.X`, in lower case: all values, joined with commas.
+    Headers(String),
+    /// `method.request.body`, or a JSONPath behind it, with its `$`. Only documents say so.
+    Body(Option<String>),
     /// `stageVariables.X`
     StageVariable(String),
     /// `context.requestId`, `context.stage`, `context.apiId`, `context.identity.sourceIp`,
@@ -134,6 +142,11 @@ fn read_static(value: Value<'_>, fixed: &str) -> Option<ParameterSource> {
         return value.refuse("the fixed text holds a control character", "no field or parameter can carry one");
     }
     Some(ParameterSource::Static(fixed.to_owned()))
+}
+
+/// Whether `context.NAME` is known to parameter mappings.
+pub fn is_context_variable(name: &str) -> bool {
+    CONTEXT.contains(&name)
 }
 
 /// A field name in lower case, if it is one (RFC 9110 section 5.1).

@@ -6,7 +6,7 @@ use pingora_proxy::Session;
 
 use super::Conductor;
 use super::admission::body_too_large;
-use super::answers::{hit, not_cached, not_modified, select, stored};
+use super::answers::{hit, not_cached, not_modified, select, stored, unserved};
 use super::asked::Asked;
 use super::ctx::Ctx;
 use super::fetches::{Fetched, Order};
@@ -45,6 +45,7 @@ impl Conductor {
         };
         let plan = snapshot.stage(stage).plan(variant, route);
         match (&plan.target, &plan.cache) {
+            (Target::Unserved(kind), _) => self.refuse(session, ctx, unserved(kind)).await,
             (Target::Mock(mock), _) => self.reply_mock(session, ctx, mock).await,
             (Target::Http(_), None) => Ok(false),
             (Target::Http(_), Some(cache)) => self.answer_cached(session, ctx, cache).await,
