@@ -218,12 +218,9 @@ impl HttpIntegration {
 }
 
 impl HttpIntegration {
-    /// Whether this release can map all the parameters that a document wants mapped.
-    pub fn is_served(&self) -> bool {
-        let is_served = |mapping: &ParameterMapping| {
-            !matches!(mapping.target, ParameterTarget::Path(_)) && !matches!(mapping.source, ParameterSource::Body(_))
-        };
-        self.request_parameters.iter().all(is_served)
+    /// Whether a parameter of its requests comes out of the client's body.
+    pub fn reads_body(&self) -> bool {
+        self.request_parameters.iter().any(|mapping| matches!(mapping.source, ParameterSource::Body(_)))
     }
 }
 

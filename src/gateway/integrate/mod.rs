@@ -46,15 +46,26 @@ pub use pick::{InFlight, Pick};
 pub use pool::{Pool, Pools};
 pub use retry::{is_idempotent, may_retry};
 
-use crate::config::{Fault, Integration, IntegrationKind};
+use crate::config::{Fault, Integration, IntegrationKind, MockAnswer};
+use crate::gateway::transform::Mapping;
 
 /// What answers a route in one variant of a stage.
 #[derive(Clone, Debug)]
 pub enum Target {
     Http(Arc<Http>),
     Mock(Arc<Mock>),
+    /// An integration that looks into bodies or makes them.
+    Mapped(Arc<Mapped>),
     /// What its document declares and this release does not serve, such as `AWS_PROXY`.
     Unserved(Arc<str>),
+}
+
+/// An integration with mapping templates, selection patterns or conversions.
+#[derive(Debug)]
+pub struct Mapped {
+    pub mapping: Mapping,
+    /// `None`: a MOCK.
+    pub http: Option<Arc<Http>>,
 }
 
 impl Target {
@@ -67,8 +78,20 @@ impl Target {
         pools: &Pools,
     ) -> Result<Target, Vec<Fault>> {
         Ok(match &integration.kind {
-            IntegrationKind::Http(http) if !http.is_served() => Target::Unserved("HTTP".into()),
-            IntegrationKind::Http(http) => Target::Http(Arc::new(Http::compile(http, variables, names, pools)?)),
+            IntegrationKind::Http(written) => {
+                let http = Arc::new(Http::compile(written, variables, names, pools)?);
+                match &written.transformation {
+                    Some(transformation) => Target::Mapped(Arc::new(Mapped {
+                        mapping: Mapping::compile(transformation, integration.span)?,
+                        http: Some(http),
+                    })),
+                    None => Target::Http(http),
+                }
+            }
+            IntegrationKind::Mock(MockAnswer { transformation: Some(transformation), .. }) => {
+                let mapping = Mapping::compile(transformation, integration.span)?;
+                Target::Mapped(Arc::new(Mapped { mapping, http: None }))
+            }
             IntegrationKind::Unserved(unserved) => Target::Unserved(unserved.kind.as_str().into()),
             IntegrationKind::Mock(answer) => Target::Mock(Arc::new(Mock::compile(answer, integration.span)?)),
         })

@@ -137,7 +137,8 @@ impl<'a> Outgoing<'a> {
     /// The uri's path and query, the client's query for a proxy, what is mapped: in this order.
     fn write_target(&self, out: &mut Vec<u8>) {
         let mut target = Target::new(out);
-        self.shape.uri.write_target(self.request.values, &mut target);
+        let mapped = |index| self.shape.paths.value(index, &self.request);
+        self.shape.uri.write_target(self.request.values, mapped, &mut target);
         target.push_query(self.request.head.query.filter(|_| self.shape.is_proxy).unwrap_or_default());
         self.shape.querystrings.write(&self.request, &mut target);
     }

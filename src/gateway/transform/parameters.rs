@@ -5,16 +5,26 @@ use indexmap::IndexMap;
 use percent_encoding::percent_decode_str;
 
 use super::context::{Context, write_address};
+use super::mapping::find_plain;
 use super::query::{self, Target};
 use super::uri::{parameters_help, slot};
 use crate::base::{Fields, Head};
 use crate::config::{Fault, ParameterMapping, ParameterSource, ParameterTarget, Span};
+use crate::template::{JsonPath, Override};
 
 /// `request_parameters`, compiled: where each value comes from and where it goes.
 #[derive(Debug, Default)]
 pub(super) struct Parameters {
     pub(super) headers: Vec<(HeaderName, Source)>,
     pub(super) querystrings: Querystrings,
+    pub(super) paths: Paths,
+}
+
+/// The parameters that are mapped to the back end's path.
+#[derive(Debug, Default)]
+pub(super) struct Paths {
+    pub(super) names: Box<[Box<str>]>,
+    sources: Box<[Source]>,
 }
 
 /// The query parameters that are mapped.
@@ -33,6 +43,9 @@ pub(super) enum Source {
     /// All values, joined with commas.
     Headers(Box<str>),
     Context(Fact),
+    Body,
+    /// Within the body.
+    Found(Box<JsonPath>),
     /// A text, or a stage variable's value.
     Constant(Box<str>),
     /// A stage variable that the stage lacks.
@@ -60,14 +73,13 @@ impl Parameters {
         variables: &IndexMap<String, String>,
         names: &[Box<str>],
     ) -> Result<Parameters, Vec<Fault>> {
-        let (mut headers, mut querystrings, mut faults) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut headers, mut querystrings, mut paths, mut faults) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for mapping in mappings {
             let source = Source::compile(&mapping.source, span, variables, names);
             match (&mapping.target, source) {
                 (_, Err(fault)) => faults.push(fault),
                 (ParameterTarget::Querystring(name), Ok(source)) => querystrings.push((name.as_str().into(), source)),
-                // The uri has it, where integrations with such a mapping are served.
-                (ParameterTarget::Path(_), Ok(_)) => {}
+                (ParameterTarget::Path(name), Ok(source)) => paths.push((name.as_str().into(), source)),
                 (ParameterTarget::Header(name), Ok(source)) => match HeaderName::from_bytes(name.as_bytes()) {
                     Ok(name) => headers.push((name, source)),
                     Err(_) => faults.push(Fault::at(span, format!("\"{name}\" is not a header's name"))),
@@ -77,7 +89,23 @@ impl Parameters {
         if !faults.is_empty() {
             return Err(faults);
         }
-        Ok(Parameters { headers, querystrings: Querystrings(querystrings.into()) })
+        let (names, sources): (Vec<Box<str>>, Vec<Source>) = paths.into_iter().unzip();
+        let paths = Paths { names: names.into(), sources: sources.into() };
+        Ok(Parameters { headers, querystrings: Querystrings(querystrings.into()), paths })
+    }
+}
+
+impl Paths {
+    /// The value of the one at `index`: what a template says, else what is mapped; nothing for a source that is absent.
+    pub(super) fn value<'a>(&'a self, index: usize, request: &Request<'a>) -> Cow<'a, [u8]> {
+        let name = self.names.get(index).map_or("", |name| name);
+        if let Some((_, value)) = request.context.path_overrides.iter().find(|(own, _)| own == name) {
+            return match value {
+                Override::One(text) => Cow::Borrowed(text.as_bytes()),
+                Override::Many(texts) => Cow::Owned(texts.join(",").into_bytes()),
+            };
+        }
+        self.sources.get(index).and_then(|source| source.value(request)).unwrap_or_default()
     }
 }
 
@@ -124,8 +152,11 @@ impl Source {
             // A document may name one that is not known yet; it is told as not served.
             ParameterSource::Context(name) => Fact::of(name).map_or(Source::Absent, Source::Context),
             ParameterSource::Static(text) => Source::Constant(text.as_str().into()),
-            // An integration that maps bodies is not served.
-            ParameterSource::Body(_) => Source::Absent,
+            ParameterSource::Body(None) => Source::Body,
+            ParameterSource::Body(Some(path)) => Source::Found(Box::new(
+                JsonPath::compile(path)
+                    .map_err(|why| Fault::at(span, format!("\"{path}\" is not a JSONPath: {why}")))?,
+            )),
         })
     }
 
@@ -138,6 +169,12 @@ impl Source {
             Source::Header(name) => last_header(&request.head.fields, name).map(Cow::Borrowed),
             Source::Headers(name) => all_headers(&request.head.fields, name).map(Cow::Owned),
             Source::Context(fact) => fact.value(request),
+            Source::Body => Some(Cow::Borrowed(request.context.body)).filter(|body| !body.is_empty()),
+            // What cannot be read has nothing to be found.
+            Source::Found(path) => {
+                let found = find_plain(path, request.context.body).ok().flatten();
+                found.map(|text| Cow::Owned(text.into_bytes()))
+            }
             Source::Constant(text) => Some(Cow::Borrowed(text.as_bytes())),
             Source::Absent => None,
         }

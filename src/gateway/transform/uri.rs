@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use indexmap::IndexMap;
 
 use super::query::Target;
@@ -21,14 +23,18 @@ enum Part {
     Text(Box<str>),
     /// The index of a path parameter of the route.
     Slot(usize),
+    /// The index of a parameter that is mapped to the path.
+    Mapped(usize),
 }
 
 impl UriTemplate {
-    /// Compiles `uri` for a route whose path parameters are `names`, in the order of their values.
-    pub fn compile(
+    /// Compiles `uri` for a route whose path parameters are `names`, in the order of their values. What is `mapped` to
+    /// the path goes before them.
+    pub(super) fn compile(
         uri: &Located<String>,
         variables: &IndexMap<String, String>,
         names: &[Box<str>],
+        mapped: &[Box<str>],
     ) -> Result<UriTemplate, Fault> {
         let text = substitute(uri, variables).map_err(|bad| unknown_reference(uri.span, bad))?;
         let fault = |message: String| Fault::at(uri.span, message);
@@ -46,7 +52,8 @@ impl UriTemplate {
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let path = if path.is_empty() { "/" } else { path };
-        let slots = |text: &str| parse_slots(text, names).map_err(|why| fault(why).with_help(parameters_help(names)));
+        let slots =
+            |text: &str| parse_slots(text, names, mapped).map_err(|why| fault(why).with_help(parameters_help(names)));
         Ok(UriTemplate {
             scheme,
             host: host.into(),
@@ -75,12 +82,19 @@ impl UriTemplate {
         &self.authority
     }
 
-    /// Writes path and query, with `values` in the order of the route's parameters.
-    pub(super) fn write_target(&self, values: &[&str], target: &mut Target<'_>) {
+    /// Writes path and query, with `values` in the order of the route's parameters; `mapped` gives what is mapped to the
+    /// path, decoded.
+    pub(super) fn write_target<'v>(
+        &self,
+        values: &[&str],
+        mapped: impl Fn(usize) -> Cow<'v, [u8]>,
+        target: &mut Target<'_>,
+    ) {
         for part in &self.path {
             match part {
                 Part::Text(text) => target.push(text),
                 Part::Slot(index) => push_path_value(target, value_of(values, *index)),
+                Part::Mapped(index) => target.push_encoded(&mapped(*index)),
             }
         }
         if !self.query.is_empty() {
@@ -90,6 +104,7 @@ impl UriTemplate {
             match part {
                 Part::Text(text) => target.push(text),
                 Part::Slot(index) => push_query_value(target, value_of(values, *index)),
+                Part::Mapped(index) => target.push_encoded(&mapped(*index)),
             }
         }
     }
@@ -157,17 +172,17 @@ pub fn split_authority(authority: &str, scheme: Scheme) -> Result<(&str, u16), &
     }
 }
 
-fn parse_slots(text: &str, names: &[Box<str>]) -> Result<Box<[Part]>, String> {
+fn parse_slots(text: &str, names: &[Box<str>], mapped: &[Box<str>]) -> Result<Box<[Part]>, String> {
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('{') {
         let (name, tail) =
             after.split_once('}').ok_or_else(|| format!("\"{text}\" opens a {{ that it does not close"))?;
-        let index = slot(name, names).ok_or_else(|| format!("the route's path has no parameter {{{name}}}"))?;
+        let part = slot(name, mapped).map(Part::Mapped).or_else(|| slot(name, names).map(Part::Slot));
         if !before.is_empty() {
             parts.push(Part::Text(before.into()));
         }
-        parts.push(Part::Slot(index));
+        parts.push(part.ok_or_else(|| format!("the route's path has no parameter {{{name}}}"))?);
         rest = tail;
     }
     if !rest.is_empty() {
@@ -197,14 +212,15 @@ mod tests {
     fn compile(uri: &str) -> Result<UriTemplate, Fault> {
         let variables = IndexMap::from([("backend".to_owned(), "10.0.0.1:9001".to_owned())]);
         let names = ["id".into(), "proxy+".into()];
-        UriTemplate::compile(&Located::new(uri.to_owned(), Span::default()), &variables, &names)
+        UriTemplate::compile(&Located::new(uri.to_owned(), Span::default()), &variables, &names, &["m".into()])
     }
 
     #[track_caller]
     fn check(uri: &str, expected_authority: &str, expected_target: &str) {
         let template = compile(uri).expect(uri);
         let mut target = Vec::new();
-        template.write_target(&["7", "a/b%2Fc?d#e&f"], &mut Target::new(&mut target));
+        let mapped = |_| Cow::Borrowed(&b"x/y z"[..]);
+        template.write_target(&["7", "a/b%2Fc?d#e&f"], mapped, &mut Target::new(&mut target));
         let target = String::from_utf8(target).unwrap();
         assert_eq!((template.authority(), target.as_str()), (expected_authority, expected_target), "{uri}");
     }
@@ -224,6 +240,7 @@ mod tests {
         check("http://a/{proxy}", "a", "/a/b%2Fc%3Fd%23e&f");
         check("http://a/{proxy+}/x?id={id}&p={proxy}", "a", "/a/b%2Fc%3Fd%23e&f/x?id=7&p=a%2Fb%2Fc%3Fd%23e%26f");
         check("http://[::1]:9000/", "[::1]:9000", "/");
+        check("http://a/{m}/{id}?m={m}", "a", "/x%2Fy%20z/7?m=x%2Fy%20z");
     }
 
     #[test]

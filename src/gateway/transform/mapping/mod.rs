@@ -22,6 +22,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 pub use binary::BinaryTypes;
 pub use overridden::apply_overrides;
 pub use scene::Scene;
+pub(super) use scene::find_plain;
 
 use crate::base::{Answer, Refusal};
 use crate::config::{self, ContentHandling, Fault, Passthrough, Span};

@@ -151,7 +151,7 @@ impl Event for Seen<'_> {
 }
 
 /// What a path finds in a body, as it stands in a header: strings without quotes.
-pub(super) fn find_plain(path: &JsonPath, body: &[u8]) -> Result<Option<String>, Answer> {
+pub(in crate::gateway::transform) fn find_plain(path: &JsonPath, body: &[u8]) -> Result<Option<String>, Answer> {
     let body = String::from_utf8_lossy(body);
     // The service looks only into what begins like JSON.
     if !body.trim_start().starts_with(['{', '[', '"', '\'']) {

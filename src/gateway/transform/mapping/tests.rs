@@ -40,6 +40,8 @@ fn with_scene<R>(fields: &[(&str, &[u8])], run: impl FnOnce(&Scene<'_>) -> R) ->
     let request_id = RequestId::generate(started.unix_ms, 7);
     let trace = Trace::from_head(&head, started);
     let context = Context {
+        body: b"",
+        path_overrides: &[],
         request_id: request_id.as_bytes(),
         api: "shop",
         stage: "prod",

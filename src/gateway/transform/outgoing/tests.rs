@@ -47,6 +47,8 @@ static TRACE: Trace = Trace::fixed(false);
 static CONTINUED_TRACE: Trace = Trace::fixed(true);
 
 const CONTEXT: Context<'static> = Context {
+    body: b"",
+    path_overrides: &[],
     request_id: b"req-12345",
     api: "orders",
     stage: "prod",
