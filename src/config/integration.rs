@@ -9,7 +9,7 @@ use super::route::{is_method, method_help};
 use super::transformation::TRANSFORMATION_KEYS;
 use super::uri::read_uri;
 use super::{
-    Balance, Ejection, HealthCheck, Located, ParameterMapping, ParameterSource, ParameterTarget, ProtocolVersion, Span,
+    Balance, Ejection, HealthCheck, Located, ParameterMapping, ParameterSource, ProtocolVersion, Span,
     Target, Transformation, UpstreamTls,
 };
 

@@ -7,12 +7,13 @@
 //! Promises: `timeout` covers everything from the choice of an endpoint to the last byte. A request is tried twice at
 //! the most, and a second time only where that is safe (RFC 9110 section 9.2.2). Certificates and names are always
 //! verified. Endpoints of equal lists are one [`Pool`], over all routes and reloads: what is known of their health and
-//! load lasts while anyone uses them. An unhealthy or resting endpoint gets no request, not even as the last one left.
+//! load lasts while anyone uses them. Routes that differ in their target alone share a [`BackEnd`]. An unhealthy or resting endpoint gets no request, not even as the last one left.
 //! No tasks of its own: `server` drives [`Pools::tend`].
 //!
 //! Cost: a choice is one atomic step in turn, or a look at each endpoint's load; no lock, and no await once a name is
 //! resolved. An exchange clones its request's head once, so that it can be repeated.
 
+mod back_end;
 mod deadline;
 mod endpoint;
 mod exchange;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+pub use back_end::BackEnd;
 pub use deadline::Deadline;
 pub use endpoint::EndpointState;
 pub use exchange::{Exchange, open};
@@ -46,13 +48,13 @@ pub use pick::{InFlight, Pick};
 pub use pool::{Pool, Pools};
 pub use retry::{is_idempotent, may_retry};
 
-use crate::config::{Fault, Integration, IntegrationKind, MockAnswer};
+use crate::config::{Fault, Integration, IntegrationKind, MockAnswer, Span, Transformation};
 use crate::gateway::transform::Mapping;
 
 /// What answers a route in one variant of a stage.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Target {
-    Http(Arc<Http>),
+    Http(Http),
     Mock(Arc<Mock>),
     /// An integration that looks into bodies or makes them.
     Mapped(Arc<Mapped>),
@@ -65,7 +67,24 @@ pub enum Target {
 pub struct Mapped {
     pub mapping: Mapping,
     /// `None`: a MOCK.
-    pub http: Option<Arc<Http>>,
+    pub http: Option<Http>,
+    /// Of the path's parameters, in the order of their values.
+    pub names: Box<[Box<str>]>,
+    /// The variant's stage variables.
+    pub variables: IndexMap<String, String>,
+}
+
+impl Mapped {
+    fn compile(
+        written: &Transformation,
+        http: Option<Http>,
+        span: Span,
+        variables: &IndexMap<String, String>,
+        names: &[Box<str>],
+    ) -> Result<Target, Vec<Fault>> {
+        let mapping = Mapping::compile(written, span)?;
+        Ok(Target::Mapped(Arc::new(Mapped { mapping, http, names: names.into(), variables: variables.clone() })))
+    }
 }
 
 impl Target {
@@ -79,18 +98,19 @@ impl Target {
     ) -> Result<Target, Vec<Fault>> {
         Ok(match &integration.kind {
             IntegrationKind::Http(written) => {
-                let http = Arc::new(Http::compile(written, variables, names, pools)?);
+                let http = Http::compile(written, variables, names, pools)?;
                 match &written.transformation {
-                    Some(transformation) => Target::Mapped(Arc::new(Mapped {
-                        mapping: Mapping::compile(transformation, integration.span)?,
-                        http: Some(http),
-                    })),
+                    Some(transformation) => {
+                        Mapped::compile(transformation, Some(http), integration.span, variables, names)?
+                    }
+                    None if written.reads_body() => {
+                        Mapped::compile(&Transformation::default(), Some(http), integration.span, variables, names)?
+                    }
                     None => Target::Http(http),
                 }
             }
             IntegrationKind::Mock(MockAnswer { transformation: Some(transformation), .. }) => {
-                let mapping = Mapping::compile(transformation, integration.span)?;
-                Target::Mapped(Arc::new(Mapped { mapping, http: None }))
+                Mapped::compile(transformation, None, integration.span, variables, names)?
             }
             IntegrationKind::Unserved(unserved) => Target::Unserved(unserved.kind.as_str().into()),
             IntegrationKind::Mock(answer) => Target::Mock(Arc::new(Mock::compile(answer, integration.span)?)),

@@ -17,6 +17,7 @@ mod connection;
 mod ctx;
 mod express;
 mod fetches;
+mod mapped;
 mod passed;
 mod source;
 mod tls;

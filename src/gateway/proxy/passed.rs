@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{HeaderValue, WARNING};
 use pingora_error::{Error, ErrorType, Result};
@@ -9,7 +11,7 @@ use super::asked::Asked;
 use super::ctx::Ctx;
 use crate::base::Answer;
 use crate::gateway::cache;
-use crate::gateway::integrate::{Http, Target, ask_for_trailers, takes_trailers};
+use crate::gateway::integrate::{BackEnd, Target, ask_for_trailers, takes_trailers};
 use crate::gateway::transform::{Context, Outgoing};
 
 /// Writes the back end's request over Pingora's copy of the client's.
@@ -17,7 +19,7 @@ pub(super) fn write_request(session: &Session, head: &mut RequestHeader, ctx: &m
     let canonical = ctx.canonical.clone();
     let asked = Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies());
     let done = with_outgoing(&asked, ctx, |outgoing| outgoing.apply(head));
-    if http_of(ctx).is_some_and(|http| http.is_http2()) && takes_trailers(&asked.head) {
+    if back_end_of(ctx).is_some_and(|back_end| back_end.is_http2()) && takes_trailers(&asked.head) {
         ask_for_trailers(head)?;
     }
     done.unwrap_or(Ok(())).map_err(|answer| {
@@ -26,30 +28,36 @@ pub(super) fn write_request(session: &Session, head: &mut RequestHeader, ctx: &m
     })
 }
 
-/// Hands what is to be sent to `use_it`. `None` for a request without an HTTP integration.
-pub(super) fn with_outgoing<R>(asked: &Asked<'_>, ctx: &Ctx, use_it: impl FnOnce(&Outgoing<'_>) -> R) -> Option<R> {
+/// What the gateway knows of a request that was matched; its body is not among it.
+pub(super) fn context<'a>(asked: &Asked<'a>, ctx: &'a Ctx) -> Option<Context<'a>> {
     let (stage, plan) = (ctx.stage()?, ctx.plan()?);
-    let Target::Http(http) = &plan.target else { return None };
-    let path = asked.head.path;
-    let context = Context {
+    Some(Context {
         request_id: ctx.facts.request_id.as_bytes(),
         api: &stage.name().api,
         stage: &stage.name().stage,
-        route: &plan.path,
-        path,
+        route: plan.path(),
+        path: asked.head.path,
         key: ctx.member().map(|member| &**member.seat.name()),
         authority: asked.authority,
         trace: &ctx.facts.trace,
-    };
-    let params = ctx.params(path);
-    Some(use_it(&http.shape().outgoing(&asked.head, &params, &context)))
+        body: b"",
+        path_overrides: &[],
+    })
 }
 
-/// The request's HTTP integration.
-pub(super) fn http_of(ctx: &Ctx) -> Option<&std::sync::Arc<Http>> {
+/// Hands what is to be sent to `use_it`. `None` for a request without an HTTP integration.
+pub(super) fn with_outgoing<R>(asked: &Asked<'_>, ctx: &Ctx, use_it: impl FnOnce(&Outgoing<'_>) -> R) -> Option<R> {
+    let Target::Http(http) = &ctx.plan()?.target else { return None };
+    let (path, context) = (asked.head.path, context(asked, ctx)?);
+    let params = ctx.params(path);
+    Some(use_it(&http.outgoing(&asked.head, &params, &context)))
+}
+
+/// The back end of the request's HTTP integration.
+pub(super) fn back_end_of(ctx: &Ctx) -> Option<&Arc<BackEnd>> {
     match &ctx.plan()?.target {
-        Target::Http(http) => Some(http),
-        Target::Mock(_) | Target::Unserved(_) => None,
+        Target::Http(http) => Some(http.back_end()),
+        Target::Mock(_) | Target::Mapped(_) | Target::Unserved(_) => None,
     }
 }
 

@@ -90,9 +90,9 @@ impl Explanation {
         head: &Head<'_>,
         path: &'h str,
     ) -> Option<(&'s Plan, crate::gateway::route::Params<'h>)> {
-        let text = |plan: &Plan| format!("{} {}", plan.method, plan.path);
-        let candidates = stage.tree(variant).candidates(head.method, path);
-        let found = match stage.tree(variant).find(head.method, path) {
+        let text = |plan: &Plan| format!("{} {}", plan.method, plan.path());
+        let candidates = stage.tree().candidates(head.method, path);
+        let found = match stage.tree().find(head.method, path) {
             Ok(matched) => matched,
             Err(Missed::Path) => {
                 self.tell("route", format!("404 unknown_route: no route of {} has this path", stage.name()));
@@ -133,14 +133,21 @@ impl Explanation {
         match &plan.target {
             Target::Unserved(kind) => self.tell("integration", format!("{kind}, which this release does not serve")),
             Target::Mock(mock) => self.tell("integration", format!("MOCK {}", mock.status())),
+            Target::Mapped(mapped) => match &mapped.http {
+                None => self.tell("integration", "MOCK, made by templates".to_owned()),
+                Some(http) => {
+                    let names: Vec<&str> = http.back_end().pool().names().collect();
+                    self.tell("integration", format!("HTTP with templates, to {}", names.join(", ")));
+                }
+            },
             Target::Http(http) => {
-                let names: Vec<String> = http.pool().names().map(str::to_owned).collect();
+                let names: Vec<String> = http.back_end().pool().names().map(str::to_owned).collect();
                 self.tell(
                     "integration",
                     format!(
                         "{}://{} at {}",
-                        http.shape().uri().scheme().as_str(),
-                        http.shape().uri().authority(),
+                        http.back_end().shape().origin().scheme().as_str(),
+                        http.back_end().shape().origin().authority(),
                         names.join(", ")
                     ),
                 );

@@ -21,18 +21,18 @@ pub(super) struct Parameters {
 }
 
 /// The parameters that are mapped to the back end's path.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Paths {
     pub(super) names: Box<[Box<str>]>,
     sources: Box<[Source]>,
 }
 
 /// The query parameters that are mapped.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Querystrings(Box<[(Box<str>, Source)]>);
 
 /// Where a value comes from.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) enum Source {
     /// The index of a path parameter.
     Path(usize),
@@ -45,7 +45,7 @@ pub(super) enum Source {
     Context(Fact),
     Body,
     /// Within the body.
-    Found(Box<JsonPath>),
+    Found(Box<Found>),
     /// A text, or a stage variable's value.
     Constant(Box<str>),
     /// A stage variable that the stage lacks.
@@ -53,7 +53,7 @@ pub(super) enum Source {
 }
 
 /// `context.…`
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Fact {
     RequestId,
     Stage,
@@ -95,9 +95,51 @@ impl Parameters {
     }
 }
 
+/// A path into the body. Two are the same if they are written the same.
+#[derive(Debug)]
+pub(super) struct Found {
+    written: Box<str>,
+    path: JsonPath,
+}
+
+impl Found {
+    fn compile(written: &str, span: Span) -> Result<Found, Fault> {
+        match JsonPath::compile(written) {
+            Ok(path) => Ok(Found { written: written.into(), path }),
+            Err(why) => Err(Fault::at(span, format!("\"{written}\" is not a JSONPath: {why}"))),
+        }
+    }
+}
+
+impl PartialEq for Found {
+    fn eq(&self, other: &Found) -> bool {
+        self.written == other.written
+    }
+}
+
+impl Eq for Found {}
+
+impl std::hash::Hash for Found {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.written.hash(state);
+    }
+}
+
 impl Paths {
-    /// The value of the one at `index`: what a template says, else what is mapped; nothing for a source that is absent.
-    pub(super) fn value<'a>(&'a self, index: usize, request: &Request<'a>) -> Cow<'a, [u8]> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Hands over the path's parameters, then these, as they stand in a path.
+    pub(super) fn with_values(&self, request: &Request<'_>, use_them: impl FnOnce(&[&str])) {
+        let mapped: Vec<String> =
+            (0..self.names.len()).map(|index| query::encoded(&self.value(index, request))).collect();
+        let values: Vec<&str> = request.values.iter().copied().chain(mapped.iter().map(String::as_str)).collect();
+        use_them(&values);
+    }
+
+    /// What a template says, else what is mapped; nothing for a source that is absent.
+    fn value<'a>(&'a self, index: usize, request: &Request<'a>) -> Cow<'a, [u8]> {
         let name = self.names.get(index).map_or("", |name| name);
         if let Some((_, value)) = request.context.path_overrides.iter().find(|(own, _)| own == name) {
             return match value {
@@ -153,10 +195,7 @@ impl Source {
             ParameterSource::Context(name) => Fact::of(name).map_or(Source::Absent, Source::Context),
             ParameterSource::Static(text) => Source::Constant(text.as_str().into()),
             ParameterSource::Body(None) => Source::Body,
-            ParameterSource::Body(Some(path)) => Source::Found(Box::new(
-                JsonPath::compile(path)
-                    .map_err(|why| Fault::at(span, format!("\"{path}\" is not a JSONPath: {why}")))?,
-            )),
+            ParameterSource::Body(Some(path)) => Source::Found(Box::new(Found::compile(path, span)?)),
         })
     }
 
@@ -172,7 +211,7 @@ impl Source {
             Source::Body => Some(Cow::Borrowed(request.context.body)).filter(|body| !body.is_empty()),
             // What cannot be read has nothing to be found.
             Source::Found(path) => {
-                let found = find_plain(path, request.context.body).ok().flatten();
+                let found = find_plain(&path.path, request.context.body).ok().flatten();
                 found.map(|text| Cow::Owned(text.into_bytes()))
             }
             Source::Constant(text) => Some(Cow::Borrowed(text.as_bytes())),

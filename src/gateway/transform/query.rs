@@ -53,6 +53,11 @@ pub(super) fn values(query: Option<&str>, name: &str) -> Option<Vec<u8>> {
     all
 }
 
+/// A value as it stands in a path or a query.
+pub fn encoded(value: &[u8]) -> String {
+    percent_encode(value, ESCAPED).to_string()
+}
+
 /// A request target while it is written, behind whatever stands in `out` before.
 pub(super) struct Target<'o> {
     out: &'o mut Vec<u8>,

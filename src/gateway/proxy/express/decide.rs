@@ -53,9 +53,10 @@ impl Express {
         let http = match &plan.target {
             Target::Mock(mock) => return Way::Held(Held::Fixed(Box::new(fixed(mock)))),
             Target::Unserved(kind) => return Way::Held(Held::Refused(unserved(kind))),
+            Target::Mapped(_) => return Way::HandOver,
             Target::Http(http) => http,
         };
-        let streamed = if http.is_plain() { Way::PassOn } else { Way::HandOver };
+        let streamed = if http.back_end().is_plain() { Way::PassOn } else { Way::HandOver };
         let Some(cache) = &plan.cache else { return streamed };
         let found = match look_up(head, ctx, cache) {
             Ok(found) => found,

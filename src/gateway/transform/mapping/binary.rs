@@ -6,9 +6,11 @@ use crate::base::Answer;
 
 /// `binary_media_types`: whose bytes are not text.
 #[derive(Clone, Debug, Default)]
-pub struct BinaryTypes(Box<[Box<str>]>);
+pub struct BinaryTypes(Vec<Box<str>>);
 
 impl BinaryTypes {
+    pub const NONE: BinaryTypes = BinaryTypes(Vec::new());
+
     /// `written` in lower case, such as `image/png`, `image/*` or `*/*`.
     pub fn new(written: &[String]) -> BinaryTypes {
         BinaryTypes(written.iter().map(|range| range.as_str().into()).collect())

@@ -42,6 +42,10 @@ impl Selection {
         Selection { patterns: patterns.into(), default }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.patterns.is_empty() && self.default.is_none()
+    }
+
     /// The first whose pattern the whole status matches, else the one without a pattern.
     pub(super) fn select(&self, status: u16) -> Option<&Response> {
         let mut text = Vec::with_capacity(3);
