@@ -47,7 +47,10 @@ fn an_indefinite_path_gives_a_list() {
     check("$.n[9:]", "[]");
     check("$.nothing[*]", "[]");
     check("$..nothing", "[]");
-    check("$.store.book[*]['title','price']", r#"[{"title":"Sayings","price":8.95},{"title":"Sword","price":12.99},{"title":"Moby Dick","price":8.99},{"title":"The Lord","price":22.99}]"#);
+    check(
+        "$.store.book[*]['title','price']",
+        r#"[{"title":"Sayings","price":8.95},{"title":"Sword","price":12.99},{"title":"Moby Dick","price":8.99},{"title":"The Lord","price":22.99}]"#,
+    );
 }
 
 #[test]
