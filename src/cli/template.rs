@@ -83,7 +83,7 @@ fn outcome(what: What) -> String {
     match what {
         What::Empty => "was empty".to_owned(),
         What::Branch(Some(1)) => "was true".to_owned(),
-        What::Branch(Some(number)) => format!("took #elseif number {}", number - 1),
+        What::Branch(Some(number)) => format!("took its #elseif number {}", number - 1),
         What::Branch(None) => "was false".to_owned(),
         What::Else => "took #else".to_owned(),
         What::Turns(1) => "went round once".to_owned(),

@@ -12,7 +12,12 @@ struct Reader<'h, 'r> {
     heap: &'h mut Heap<'r>,
     /// Items of the lists that are open, so that each list is made in its exact size.
     items: Vec<Value<'r>>,
+    /// How many keys the last object had: the objects of a list are mostly alike.
+    keys: usize,
 }
+
+/// How many keys a map is made for at most, before it is known to have them.
+const KEYS_EXPECTED_MAX: usize = 16;
 
 /// A body: nothing at all is an empty object.
 pub(super) fn read_body<'r>(source: &Text<'r>, heap: &mut Heap<'r>) -> Result<Value<'r>, Trouble> {
@@ -25,7 +30,7 @@ pub(super) fn read_body<'r>(source: &Text<'r>, heap: &mut Heap<'r>) -> Result<Va
 /// Any JSON text; an empty one is nothing.
 pub(super) fn read<'r>(source: &Text<'r>, heap: &mut Heap<'r>) -> Result<Value<'r>, Trouble> {
     heap.meter.read(source.len())?;
-    let mut reader = Reader { source, at: 0, depth: 0, heap, items: Vec::new() };
+    let mut reader = Reader { source, at: 0, depth: 0, heap, items: Vec::new(), keys: 0 };
     match reader.peek() {
         None => Ok(Value::Null),
         Some(b'{' | b'[' | b'"' | b'\'') => reader.value(),
@@ -80,7 +85,7 @@ impl<'r> Reader<'_, 'r> {
     }
 
     fn map(&mut self) -> Result<Value<'r>, Trouble> {
-        let mut map = Map::default();
+        let mut map = Map::with_capacity(self.keys.min(KEYS_EXPECTED_MAX));
         loop {
             match self.peek() {
                 Some(b'}') => break self.at += 1,
@@ -93,6 +98,7 @@ impl<'r> Reader<'_, 'r> {
                 None => return Err(self.end_of_file()),
             }
         }
+        self.keys = map.len();
         self.heap.make_map(map)
     }
 

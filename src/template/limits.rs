@@ -38,7 +38,7 @@ impl Default for Budget {
         Budget {
             nesting: 256,
             iterations: 1_000,
-            steps: 5_000_000,
+            steps: 1_000_000,
             output_bytes: 10 << 20,
             memory_bytes: 64 << 20,
             time: Duration::from_secs(1),

@@ -9,6 +9,7 @@
 //! Deliberately absent: Java itself (only the methods in `method.rs` exist), `#parse`, `#include`, and macros.
 //! Cost: literals, body and parameters are borrowed; lists and maps live in one heap that goes with the rendering.
 
+mod asked;
 mod directive;
 mod event;
 mod explain;

@@ -74,10 +74,11 @@ impl Pattern {
             parts.push(done..found.start());
             done = found.end();
         }
-        if parts.is_empty() {
-            return vec![0..text.len()];
-        }
+        let is_whole = parts.is_empty();
         parts.push(done..text.len());
+        if is_whole {
+            return parts;
+        }
         while limit == 0 && parts.len() > 1 && parts.last().is_some_and(|part| part.is_empty()) {
             parts.pop();
         }

@@ -1,5 +1,7 @@
 //! Values as text: the way Java prints them, and as JSON.
 
+use std::fmt::Write as _;
+
 use super::fault::{Limit, Trouble, Why};
 use super::value::{Heap, Value};
 
@@ -156,8 +158,8 @@ pub(super) fn push_double(number: f64, out: &mut String) {
         return;
     }
     if number == 0.0 || (1e-3..1e7).contains(&number.abs()) {
-        let text = format!("{number:?}");
-        out.push_str(&text);
+        // A string takes whatever is written to it.
+        let _ = write!(out, "{number:?}");
         return;
     }
     let text = format!("{number:e}");

@@ -1,5 +1,6 @@
 //! `$x`, `$!x`, `${x.y}`, `$x.call(1)[2]`, `${x|alternate}`.
 
+use super::asked::Asked;
 use super::fault::Fault;
 use super::method::Method;
 use super::parser::Parser;
@@ -24,7 +25,8 @@ impl<'s> Parser<'s, '_> {
         let root = self.root(name, from)?;
         let steps = self.steps(root)?;
         let alternate = if is_formal { self.close(from)? } else { None };
-        Ok(Some(Reference { at: self.span(from, self.at), root, steps, alternate }))
+        let asked = Asked::of(root, &steps);
+        Ok(Some(Reference { at: self.span(from, self.at), root, steps, asked, alternate }))
     }
 
     fn identifier(&mut self) -> Option<&'s str> {

@@ -1,6 +1,7 @@
 //! What a template is once it is compiled. Chains of operators, of accesses and of branches are flat, so that only true
 //! nesting, which is limited, makes the tree deep.
 
+use super::asked::Asked;
 use super::fault::Span;
 use super::method::Method;
 use super::number::Arithmetic;
@@ -66,6 +67,8 @@ pub(super) struct Reference {
     pub at: Span,
     pub root: Root,
     pub steps: Box<[Step]>,
+    /// What the event answers of it at once.
+    pub asked: Option<Asked>,
     /// `${x|alternate}`.
     pub alternate: Option<Box<Expression>>,
 }
@@ -153,6 +156,20 @@ pub(super) enum Operator {
     LessOrEqual,
     Greater,
     GreaterOrEqual,
+}
+
+impl Step {
+    /// The name that it takes: `.name`, `["name"]` or `.get("name")`.
+    pub fn name(&self) -> Option<&str> {
+        match &self.kind {
+            StepKind::Property(name) => Some(name),
+            StepKind::Index(index) => index.literal(),
+            StepKind::Call(call) => match &*call.arguments {
+                [name] if call.method == Method::Get => name.literal(),
+                _ => None,
+            },
+        }
+    }
 }
 
 impl Expression {

@@ -5,64 +5,25 @@ use super::Renderer;
 use crate::template::event::{Fact, Override, Overrides, Table, Variable};
 use crate::template::fault::Trouble;
 use crate::template::text::Text;
-use crate::template::tree::{Step, StepKind};
-use crate::template::value::{Builtin, Map, MapId, Value};
+use crate::template::value::{Map, MapId, Value};
 
 /// The maps behind `requestOverride` and `responseOverride`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OverrideMaps {
-    request: MapId,
-    response: MapId,
+    pub request: MapId,
+    pub response: MapId,
 }
 
 const REQUEST_OVERRIDE: &str = "requestOverride";
 const RESPONSE_OVERRIDE: &str = "responseOverride";
 
 impl<'r> Renderer<'r> {
-    pub(super) fn context_start(&mut self, steps: &'r [Step]) -> Result<(Value<'r>, usize), Trouble> {
-        if self.context.is_none() {
-            let first = steps.first().and_then(name_of).unwrap_or_default();
-            if first == REQUEST_OVERRIDE || first == RESPONSE_OVERRIDE {
-                let maps = self.override_maps()?;
-                let id = if first == REQUEST_OVERRIDE { maps.request } else { maps.response };
-                return Ok((Value::Map(id), 1));
-            }
-            if let Some(found) = self.known_variable(steps)? {
-                return Ok(found);
-            }
-        }
-        Ok((Value::Builtin(Builtin::Context), 0))
-    }
-
-    /// The value of `$context.a.b` where the first steps name one variable.
-    fn known_variable(&mut self, steps: &'r [Step]) -> Result<Option<(Value<'r>, usize)>, Trouble> {
-        let mut names = steps.iter().map_while(name_of);
-        let (first, second, third) = (names.next(), names.next(), names.next());
-        match (first, second, third) {
-            (Some("authorizer"), Some("claims"), Some(name)) => {
-                return Ok(Some((self.table_entry(Table::Claims, name)?, 3)));
-            }
-            (Some("authorizer"), Some(name), _) if name != "claims" => {
-                return Ok(Some((self.table_entry(Table::Authorizer, name)?, 2)));
-            }
-            _ => {}
-        }
-        let found = Variable::ALL.iter().find_map(|variable| {
-            let mut parts = variable.path().split('.');
-            let count = variable.path().split('.').count();
-            let is_named = steps.len() >= count && steps.iter().take(count).all(|step| name_of(step) == parts.next());
-            is_named.then_some((*variable, count))
-        });
-        let Some((variable, count)) = found else { return Ok(None) };
-        Ok(Some((self.fact(self.event.variable(variable))?, count)))
-    }
-
     pub(super) fn table_entry(&mut self, table: Table, name: &str) -> Result<Value<'r>, Trouble> {
         let event = self.event;
         self.fact(event.entry(table, name))
     }
 
-    fn fact(&mut self, fact: Option<Fact<'r>>) -> Result<Value<'r>, Trouble> {
+    pub(super) fn fact(&mut self, fact: Option<Fact<'r>>) -> Result<Value<'r>, Trouble> {
         self.heap.meter.step(1)?;
         Ok(fact.map_or(Value::Null, value_of))
     }
@@ -135,7 +96,7 @@ impl<'r> Renderer<'r> {
         Ok(())
     }
 
-    fn override_maps(&mut self) -> Result<OverrideMaps, Trouble> {
+    pub(super) fn override_maps(&mut self) -> Result<OverrideMaps, Trouble> {
         if let Some(maps) = self.overrides {
             return Ok(maps);
         }
@@ -221,14 +182,5 @@ fn value_of<'r>(fact: Fact<'r>) -> Value<'r> {
         Fact::Text(text) => Value::Text(text.into()),
         Fact::Number(number) => Value::integer(number),
         Fact::Flag(flag) => Value::Bool(flag),
-    }
-}
-
-/// A step that names something: `.name` or `["name"]`.
-fn name_of(step: &Step) -> Option<&str> {
-    match &step.kind {
-        StepKind::Property(name) => Some(name),
-        StepKind::Index(index) => index.literal(),
-        StepKind::Call(_) => None,
     }
 }

@@ -7,37 +7,14 @@ use crate::template::json;
 use crate::template::method::Method;
 use crate::template::path::JsonPath;
 use crate::template::text::Text;
-use crate::template::tree::{Call, Prepared, Step, StepKind};
-use crate::template::value::{Builtin, Map, MapId, Value};
+use crate::template::tree::{Call, Prepared};
+use crate::template::value::{Map, MapId, Value};
 
 /// In the order in which `$input.params('name')` looks.
 const PLACES: [(&str, Table); 3] =
     [("path", Table::Path), ("querystring", Table::QueryString), ("header", Table::Header)];
 
 impl<'r> Renderer<'r> {
-    /// `$input.params().header.X` and `.get('X')` are asked of the event, without a map of all parameters.
-    pub(super) fn input_start(&mut self, steps: &'r [Step]) -> Result<(Value<'r>, usize), Trouble> {
-        let whole = Ok((Value::Builtin(Builtin::Input), 0));
-        let [Step { kind: StepKind::Call(params), .. }, Step { kind: StepKind::Property(place), .. }, last, ..] = steps
-        else {
-            return whole;
-        };
-        let table = PLACES.iter().find(|(name, _)| **name == **place);
-        let (Method::Params, [], Some((_, table)), None) = (params.method, &*params.arguments, table, self.params)
-        else {
-            return whole;
-        };
-        let name = match &last.kind {
-            StepKind::Property(name) => name,
-            StepKind::Call(call) if call.method == Method::Get => match call.arguments.first().map(|a| a.literal()) {
-                Some(Some(name)) => name,
-                _ => return whole,
-            },
-            StepKind::Call(_) | StepKind::Index(_) => return whole,
-        };
-        Ok((self.table_entry(*table, name)?, 3))
-    }
-
     pub(super) fn call_input(&mut self, call: &'r Call, arguments: &[Value<'r>]) -> Result<Option<Value<'r>>, Trouble> {
         Ok(Some(match (call.method, arguments) {
             (Method::Path, [path]) => self.found(call, path)?.unwrap_or(Value::Null),

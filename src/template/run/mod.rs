@@ -160,6 +160,7 @@ impl<'r> Renderer<'r> {
         let mut turns = 0;
         while let Some((item, has_next)) = self.item(&list, turns as usize) {
             self.heap.meter.check_iterations(turns + 1)?;
+            self.heap.meter.step(1)?;
             self.slots[slot] = item;
             self.loops.push(Turn { index: turns, has_next });
             flow = self.block(&foreach.body)?;
@@ -269,3 +270,6 @@ fn not_iterable(list: &Value<'_>) -> What {
         other => What::NotIterable(other.kind()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 use super::Renderer;
+use crate::template::asked::{Asked, What};
 use crate::template::event::Table;
-use crate::template::explain::What;
+use crate::template::explain;
 use crate::template::fault::Trouble;
 use crate::template::tree::{Reference, Root, Step, StepKind};
 use crate::template::value::{Builtin, Map, Value};
@@ -27,24 +28,42 @@ impl<'r> Renderer<'r> {
         Ok(value)
     }
 
-    /// The root's value, or that of its first steps where these can be asked of the event at once.
+    /// The root's value, or that of its first steps where the event answers these at once.
     fn start(&mut self, reference: &'r Reference, count: usize) -> Result<(Value<'r>, usize), Trouble> {
-        let steps = &reference.steps[..count];
-        match reference.root {
-            Root::Variable(slot) => Ok((self.slots[usize::from(slot)].clone(), 0)),
-            Root::Count => Ok((self.counter(), 0)),
-            Root::HasNext => Ok((self.loops.last().map_or(Value::Null, |turn| Value::Bool(turn.has_next)), 0)),
-            Root::Builtin(Builtin::Context) => self.context_start(steps),
-            Root::Builtin(Builtin::Input) => self.input_start(steps),
-            Root::Builtin(Builtin::StageVariables) if self.stage_variables.is_none() => match steps.first() {
-                Some(Step { kind: StepKind::Property(name), .. }) => {
-                    Ok((self.table_entry(Table::StageVariables, name)?, 1))
-                }
-                _ => Ok((Value::Builtin(Builtin::StageVariables), 0)),
-            },
-            Root::Builtin(Builtin::Foreach) if self.loops.is_empty() => Ok((Value::Null, 0)),
-            Root::Builtin(builtin) => Ok((Value::Builtin(builtin), 0)),
+        if let Some(asked) = reference.asked.filter(|asked| asked.steps <= count)
+            && let Some(value) = self.ask(asked, &reference.steps)?
+        {
+            return Ok((value, asked.steps));
         }
+        let value = match reference.root {
+            Root::Variable(slot) => self.slots[usize::from(slot)].clone(),
+            Root::Count => self.counter(),
+            Root::HasNext => self.loops.last().map_or(Value::Null, |turn| Value::Bool(turn.has_next)),
+            Root::Builtin(Builtin::Foreach) if self.loops.is_empty() => Value::Null,
+            Root::Builtin(builtin) => Value::Builtin(builtin),
+        };
+        Ok((value, 0))
+    }
+
+    /// `None` where the whole has been made a map, which the template may have changed.
+    fn ask(&mut self, asked: Asked, steps: &'r [Step]) -> Result<Option<Value<'r>>, Trouble> {
+        let is_mapped = match asked.what {
+            What::Entry(Table::Path | Table::QueryString | Table::Header) => self.params.is_some(),
+            What::Entry(Table::StageVariables) => self.stage_variables.is_some(),
+            _ => self.context.is_some(),
+        };
+        if is_mapped {
+            return Ok(None);
+        }
+        Ok(Some(match asked.what {
+            What::Variable(variable) => self.fact(self.event.variable(variable))?,
+            What::Entry(table) => match steps[asked.steps - 1].name() {
+                Some(name) => self.table_entry(table, name)?,
+                None => Value::Null,
+            },
+            What::RequestOverride => Value::Map(self.override_maps()?.request),
+            What::ResponseOverride => Value::Map(self.override_maps()?.response),
+        }))
     }
 
     fn counter(&self) -> Value<'r> {
@@ -61,7 +80,7 @@ impl<'r> Renderer<'r> {
             StepKind::Call(call) => {
                 let result = self.call(value, call)?;
                 Ok(result.unwrap_or_else(|| {
-                    self.note(step.at, What::NoMethod(call.method.name()));
+                    self.note(step.at, explain::What::NoMethod(call.method.name()));
                     Value::Null
                 }))
             }
