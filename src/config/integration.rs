@@ -9,8 +9,8 @@ use super::route::{is_method, method_help};
 use super::transformation::TRANSFORMATION_KEYS;
 use super::uri::read_uri;
 use super::{
-    Balance, Ejection, HealthCheck, Located, ParameterMapping, ParameterSource, ProtocolVersion, Span,
-    Target, Transformation, UpstreamTls,
+    Balance, Ejection, HealthCheck, Located, ParameterMapping, ParameterSource, ProtocolVersion, Span, Target,
+    Transformation, UpstreamTls,
 };
 
 /// `integration = { … }`: what answers a route.

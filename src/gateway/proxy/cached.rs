@@ -238,7 +238,12 @@ impl Conductor {
         }
     }
 
-    pub(super) async fn write_unshared_head(&self, session: &mut Session, ctx: &mut Ctx, exchange: &Exchange<'_>) -> Result<()> {
+    pub(super) async fn write_unshared_head(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+        exchange: &Exchange<'_>,
+    ) -> Result<()> {
         let mut head = exchange.head.clone();
         if !head.headers.contains_key(header::CONTENT_LENGTH) {
             frame(session, &mut head)?;

@@ -121,7 +121,8 @@ impl Conductor {
                 let deadline = http.back_end().deadline(clock.now());
                 let connector = self.fetches.connector();
                 let opened =
-                    integrate::open(connector, http.back_end(), request, outgoing_body, deadline, clock, &mut told).await;
+                    integrate::open(connector, http.back_end(), request, outgoing_body, deadline, clock, &mut told)
+                        .await;
                 match opened {
                     Err(answer) => Err(answer),
                     Ok(mut exchange) => {
@@ -226,13 +227,14 @@ async fn read_answer(mut exchange: Exchange<'_>) -> Result<(u16, HeaderMap, Byte
         }
         body.extend_from_slice(&piece);
     }
-    let (status, mut fields) = (exchange.head.status.as_u16(), std::mem::take(&mut exchange.head.headers));
+    let (status, mut fields) = (exchange.head.status.as_u16(), exchange.head.headers.clone());
     exchange.finish().await;
     let codings = fields.remove(header::CONTENT_ENCODING);
     let body = match codings.as_ref().and_then(|value| value.to_str().ok()) {
         Some(codings) => decode(codings, body.freeze(), ANSWER_BYTES_MAX as u64).map_err(|answer| {
             let log = answer.log.for_log().unwrap_or_default().to_owned();
-            Answer::new(Refusal::BackEndFailed, "the back end's answer is in a coding that cannot be read").with_log(log)
+            Answer::new(Refusal::BackEndFailed, "the back end's answer is in a coding that cannot be read")
+                .with_log(log)
         })?,
         None => body.freeze(),
     };
