@@ -9,6 +9,12 @@ pub mod base;
 // What the operator wrote: TOML files → plain typed values with their places, or every fault at once.
 pub mod config;
 
+// API definitions that others wrote: OpenAPI documents, every value with its place.
+pub mod openapi;
+
+// Mapping templates: Velocity and JSONPath as API Gateway speaks them, knowing nothing of HTTP.
+pub mod template;
+
 // Durable state: the embedded store of quota counters.
 pub mod store;
 

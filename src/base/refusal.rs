@@ -86,6 +86,9 @@ refusals! {
     /// The request line and header fields together are larger than the limit.
     HeadersTooLarge = "headers_too_large", 431, "Request header fields too large", Client,
         aws 431 "RequestTooLargeException" r#"{"message":"Request Header Fields Too Large"}"#;
+    /// The body's type or coding is none that the route takes.
+    UnsupportedMediaType = "unsupported_media_type", 415, "Unsupported media type", Client,
+        aws 415 "BadRequestException" r#"{"message": "Unsupported Media Type"}"#;
     /// The API key has spent its rate and burst.
     RateExceeded = "rate_exceeded", 429, "Rate exceeded", Client,
         aws 429 "TooManyRequestsException" r#"{"message":"Too Many Requests"}"#;

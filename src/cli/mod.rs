@@ -16,6 +16,7 @@ mod purge;
 mod reload;
 mod routes;
 mod run;
+mod template;
 mod upgrade;
 mod usage;
 
@@ -57,6 +58,8 @@ enum Command {
     Usage(usage::Usage),
     /// Ask the running gateway whether it is ready: exit code 0 or 1, for health checks of containers
     Health(health::Health),
+    /// Try mapping templates without deploying them
+    Template(template::Template),
     /// Serve a demo back end that answers with what it was asked
     DemoBackend(demo::DemoBackend),
     /// Print shell completions
@@ -77,6 +80,7 @@ pub fn main() -> ExitCode {
         Command::Purge(command) => command.run(),
         Command::Usage(command) => command.run(),
         Command::Health(command) => command.run(),
+        Command::Template(command) => command.run(),
         Command::DemoBackend(command) => command.run(),
         Command::Completions(command) => command.run(),
     };

@@ -1,15 +1,38 @@
+use std::path::PathBuf;
+
 use indexmap::IndexMap;
 
 use super::read::{Table, Value};
-use super::{Route, Span, Stage, name};
 
-/// `[apis.NAME]`: a REST API with its routes and stages.
+use super::uri::read_origin;
+use super::{Definition, Located, Route, Span, Stage, name};
+
+/// `[apis.NAME]`: a REST API with what it serves and its stages.
 #[derive(Debug)]
 pub struct Api {
     pub span: Span,
-    pub errors: ErrorStyle,
-    pub routes: Vec<Route>,
+    /// `definition`: the OpenAPI document that says what is served. Until it is read, `definition` is empty.
+    pub document: Option<Located<PathBuf>>,
+    /// `basepath`: what becomes of the path that the document's servers have.
+    pub base_path: BasePath,
+    /// `to`: where operations go for which the document names no integration, instead of its first server.
+    pub forward_to: Option<Located<String>>,
+    /// `errors`, where it is written.
+    pub written_errors: Option<ErrorStyle>,
+    pub definition: Definition,
     pub stages: IndexMap<String, Stage>,
+}
+
+/// `basepath`, in API Gateway's words: what becomes of `/a/b` of a server's `https://api.example.com/a/b`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BasePath {
+    /// Clients do not write it.
+    #[default]
+    Ignore,
+    /// Every route begins with it.
+    Prepend,
+    /// Every route begins with what follows its first segment: `/b`.
+    Split,
 }
 
 /// How refusals are worded, see `docs/errors.md`.
@@ -22,20 +45,41 @@ pub enum ErrorStyle {
     Aws,
 }
 
-const KEYS: &[&str] = &["protocol", "definition", "errors", "routes", "stages"];
+const KEYS: &[&str] = &["protocol", "definition", "basepath", "to", "errors", "routes", "stages"];
 
 impl Api {
+    /// As it is written, else as the document suggests, else standard.
+    pub fn errors(&self) -> ErrorStyle {
+        self.written_errors.or(self.definition.errors).unwrap_or_default()
+    }
+
     pub(super) fn read(value: Value<'_>) -> Option<Api> {
         name::API.check(value);
         let table = value.table("an api", KEYS)?;
-        table.refuse_unserved("definition", "write the api's routes as [[apis.NAME.routes]]");
         table.optional("protocol", read_protocol);
+        let document = table.optional("definition", |value| value.located(Value::path));
+        for key in ["basepath", "to"].into_iter().filter(|_| table.get("definition").is_none()) {
+            table.refuse_alone(key, "definition");
+        }
+        if document.is_some() {
+            table.refuse_beside("routes", "definition", "move the routes into the document, or remove one of the two");
+        }
         Some(Api {
             span: value.name_span(),
-            errors: table.or("errors", ErrorStyle::Standard, ErrorStyle::read),
-            routes: table.list("routes", Route::read),
+            document,
+            base_path: table.or("basepath", BasePath::Ignore, BasePath::read),
+            forward_to: table.optional("to", |value| value.located(read_origin)),
+            written_errors: table.optional("errors", ErrorStyle::read),
+            definition: Definition { routes: table.list("routes", Route::read), ..Definition::default() },
             stages: read_stages(table),
         })
+    }
+}
+
+impl BasePath {
+    fn read(value: Value<'_>) -> Option<BasePath> {
+        let words = [("ignore", BasePath::Ignore), ("prepend", BasePath::Prepend), ("split", BasePath::Split)];
+        value.word(&words)
     }
 }
 

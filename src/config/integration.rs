@@ -6,8 +6,12 @@ use http::HeaderValue;
 use super::parameter::{is_unmappable, read_field_name};
 use super::read::{Table, Value};
 use super::route::{is_method, method_help};
+use super::transformation::TRANSFORMATION_KEYS;
 use super::uri::read_uri;
-use super::{Balance, Ejection, HealthCheck, Located, ParameterMapping, ProtocolVersion, Span, Target, UpstreamTls};
+use super::{
+    Balance, Ejection, HealthCheck, Located, ParameterMapping, ParameterSource, ProtocolVersion, Span, Target,
+    Transformation, UpstreamTls,
+};
 
 /// `integration = { … }`: what answers a route.
 #[derive(Debug)]
@@ -20,6 +24,18 @@ pub struct Integration {
 pub enum IntegrationKind {
     Http(Box<HttpIntegration>),
     Mock(MockAnswer),
+    /// A document declares it; every request gets the answer for an API that is not configured properly.
+    Unserved(UnservedIntegration),
+}
+
+/// An integration that this release does not serve, as a document declares it.
+#[derive(Debug)]
+pub struct UnservedIntegration {
+    /// `AWS_PROXY`, …
+    pub kind: String,
+    pub uri: Option<String>,
+    /// The whole extension, for exports.
+    pub written: serde_json::Value,
 }
 
 /// `HTTP_PROXY` (fields and query pass) or `HTTP` (only what `request_parameters` maps passes).
@@ -46,15 +62,19 @@ pub struct HttpIntegration {
     pub preserve_host: bool,
     /// `request_parameters`, in API Gateway's words.
     pub request_parameters: Vec<ParameterMapping>,
+    /// Of an `HTTP` integration that changes more than parameters.
+    pub transformation: Option<Box<Transformation>>,
 }
 
-/// `MOCK`: a fixed answer.
+/// `MOCK`: a fixed answer, or one that templates make.
 #[derive(Debug)]
 pub struct MockAnswer {
     /// 200 to 599; 200 unless written.
     pub status: u16,
     pub headers: BTreeMap<String, String>,
     pub body: String,
+    /// Instead of what is fixed: the request template says which response is chosen.
+    pub transformation: Option<Box<Transformation>>,
 }
 
 const HTTP_KEYS: &[&str] = &[
@@ -75,6 +95,9 @@ const HTTP_KEYS: &[&str] = &[
 
 const MOCK_KEYS: &[&str] = &["type", "status", "headers", "body"];
 
+/// A MOCK that templates make has none of what is fixed.
+const TEMPLATED_MOCK_KEYS: &[&str] = &["type"];
+
 /// `type`, as it is written.
 #[derive(Clone, Copy)]
 enum Type {
@@ -92,6 +115,8 @@ const TYPES: &[(&str, Type)] = &[
     ("AWS_PROXY", Type::Unserved),
 ];
 
+const TIMEOUT: Duration = Duration::from_secs(29);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
 impl Integration {
@@ -104,10 +129,12 @@ impl Integration {
                 IntegrationKind::Http(HttpIntegration::read(table, true, path_parameters)?.into())
             }
             Type::Http => {
-                let table = table.only("an HTTP integration", HTTP_KEYS);
-                IntegrationKind::Http(HttpIntegration::read(table, false, path_parameters)?.into())
+                let table = table.only("an HTTP integration", &[HTTP_KEYS, TRANSFORMATION_KEYS].concat());
+                let http = HttpIntegration::read(table, false, path_parameters)?;
+                let transformation = Transformation::read(table);
+                IntegrationKind::Http(HttpIntegration { transformation, ..http }.into())
             }
-            Type::Mock => IntegrationKind::Mock(MockAnswer::read(table.only("a MOCK integration", MOCK_KEYS))?),
+            Type::Mock => IntegrationKind::Mock(MockAnswer::read(table)?),
             Type::Unserved => return table.optional("type", refuse_type),
         };
         Some(Integration { span: table.span(), kind })
@@ -122,7 +149,7 @@ fn refuse_type<T>(value: Value<'_>) -> Option<T> {
 impl HttpIntegration {
     fn read(table: Table<'_>, is_proxy: bool, path_parameters: Option<&[&str]>) -> Option<HttpIntegration> {
         let uri = table.required("uri", |value| value.located(|value| read_uri(value, path_parameters)));
-        let timeout = table.or("timeout", Duration::from_secs(29), read_timeout);
+        let timeout = table.or("timeout", TIMEOUT, read_timeout);
         let read_mapping = |value| ParameterMapping::read(value, path_parameters);
         let mappings = table.optional("request_parameters", Value::entries).unwrap_or_default();
         let http = HttpIntegration {
@@ -130,7 +157,7 @@ impl HttpIntegration {
             uri: Located::new(String::new(), Span::default()),
             method: table.optional("method", read_method),
             timeout,
-            connect_timeout: table.or("connect_timeout", timeout.min(Duration::from_secs(5)), |value| {
+            connect_timeout: table.or("connect_timeout", timeout.min(CONNECT_TIMEOUT), |value| {
                 value.duration(Duration::from_millis(1)..=timeout)
             }),
             targets: table.optional("targets", read_targets).unwrap_or_default(),
@@ -140,6 +167,7 @@ impl HttpIntegration {
             tls: table.or("tls", UpstreamTls::default(), UpstreamTls::read),
             protocol_version: table.or("protocol_version", ProtocolVersion::Http1, ProtocolVersion::read),
             preserve_host: table.or("preserve_host", false, Value::bool),
+            transformation: None,
             request_parameters: mappings.into_iter().filter_map(read_mapping).collect(),
         };
         Some(HttpIntegration { uri: uri?, ..http })
@@ -167,13 +195,49 @@ fn read_targets(value: Value<'_>) -> Option<Vec<Target>> {
     Some(targets)
 }
 
+impl HttpIntegration {
+    /// All but the kind and the uri as it is where nothing is written.
+    pub fn to(uri: Located<String>, is_proxy: bool) -> HttpIntegration {
+        HttpIntegration {
+            is_proxy,
+            uri,
+            method: None,
+            timeout: TIMEOUT,
+            connect_timeout: CONNECT_TIMEOUT,
+            targets: Vec::new(),
+            balance: Balance::RoundRobin,
+            health: None,
+            ejection: Ejection::default(),
+            tls: UpstreamTls::default(),
+            protocol_version: ProtocolVersion::Http1,
+            preserve_host: false,
+            request_parameters: Vec::new(),
+            transformation: None,
+        }
+    }
+}
+
+impl HttpIntegration {
+    /// Whether a parameter of its requests comes out of the client's body.
+    pub fn reads_body(&self) -> bool {
+        self.request_parameters.iter().any(|mapping| matches!(mapping.source, ParameterSource::Body(_)))
+    }
+}
+
 impl MockAnswer {
     fn read(table: Table<'_>) -> Option<MockAnswer> {
+        if let Some(transformation) = Transformation::read(table) {
+            table.only("a MOCK integration with templates", &[TEMPLATED_MOCK_KEYS, TRANSFORMATION_KEYS].concat());
+            let (headers, body) = (BTreeMap::new(), String::new());
+            return Some(MockAnswer { status: 200, headers, body, transformation: Some(transformation) });
+        }
+        let table = table.only("a MOCK integration", &[MOCK_KEYS, TRANSFORMATION_KEYS].concat());
         let headers = table.optional("headers", Value::entries).unwrap_or_default();
         Some(MockAnswer {
             status: table.or("status", 200, |value| value.integer(200..=599)?.try_into().ok()),
             headers: headers.into_iter().filter_map(read_header).collect(),
             body: table.or("body", String::new(), Value::string),
+            transformation: None,
         })
     }
 }

@@ -212,7 +212,7 @@ fn read_file(path: &Path) -> Result<String, String> {
 }
 
 /// An error of the file system in our own words, which do not differ between systems.
-pub(super) fn explain(error: &io::Error) -> String {
+pub fn explain(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".into(),
         io::ErrorKind::PermissionDenied => "permission denied".into(),

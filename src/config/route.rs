@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use super::limits::read_body_size;
 use super::read::Value;
-use super::{Integration, Located, RouteCache, Span, Throttle, name};
+use super::{Integration, Located, Operation, RouteCache, Span, Throttle, name};
 use crate::base::{PathFault, canonical_path};
 
 /// One `[[apis.NAME.routes]]`.
@@ -19,6 +19,8 @@ pub struct Route {
     pub throttle: Option<Throttle>,
     /// `body_limit`: in bytes, instead of the server's.
     pub body_bytes_max: Option<u64>,
+    /// What a document says of it beside.
+    pub operation: Option<Box<Operation>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -52,6 +54,7 @@ impl Route {
             cache,
             throttle,
             body_bytes_max,
+            operation: None,
         })
     }
 }
@@ -88,7 +91,7 @@ pub(super) fn method_help(written: &str) -> String {
 }
 
 /// The names in a path's braces, without the `+` of the last.
-pub(super) fn path_parameters(path: &str) -> impl Iterator<Item = &str> {
+pub fn path_parameters(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).map(greedy_name)
 }
 
@@ -106,7 +109,7 @@ fn read_path(value: Value<'_>) -> Option<String> {
 }
 
 /// What is wrong with a route's path, and what to write.
-fn find_path_problem(path: &str) -> Option<(&'static str, String)> {
+pub fn find_path_problem(path: &str) -> Option<(&'static str, String)> {
     match canonical_path(path) {
         Err(PathFault::NotAbsolute) => return Some(("which does not start with /", "write it from the root".into())),
         Err(fault) => return Some(("which is not a path", fault.detail().into())),

@@ -103,7 +103,7 @@ impl Sources {
         Place { path: self.path(span.file), line: line.number, column: line.column }
     }
 
-    pub(super) fn footprint_mut(&mut self) -> &mut Footprint {
+    pub(crate) fn footprint_mut(&mut self) -> &mut Footprint {
         Arc::make_mut(&mut self.footprint)
     }
 
@@ -113,7 +113,7 @@ impl Sources {
     }
 
     /// The number that the next file gets.
-    pub(super) fn next(&self) -> u32 {
+    pub fn next(&self) -> u32 {
         self.files.len() as u32
     }
 

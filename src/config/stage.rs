@@ -1,8 +1,10 @@
+use std::path::PathBuf;
+
 use indexmap::IndexMap;
 
 use super::parameter::read_field_name;
 use super::read::Value;
-use super::{Located, LogFormat, Span, StageCache, Throttle, name};
+use super::{Definition, Located, LogFormat, Span, StageCache, Throttle, name};
 
 /// `[apis.NAME.stages.NAME]`
 #[derive(Debug)]
@@ -28,6 +30,10 @@ pub struct Canary {
     /// Share the stage's cached answers. False unless written.
     pub use_stage_cache: bool,
     pub sticky: Sticky,
+    /// `definition`: an OpenAPI document to serve instead of the API's.
+    pub document: Option<Located<PathBuf>>,
+    /// What that document says, once it is read.
+    pub definition: Option<Box<Definition>>,
 }
 
 /// What keeps a caller on one variant.
@@ -65,12 +71,21 @@ impl Stage {
 
 impl Canary {
     fn read(value: Value<'_>) -> Option<Canary> {
-        let table = value.table("a canary", &["percent", "variables", "use_stage_cache", "sticky"])?;
+        let table = value.table("a canary", &["percent", "variables", "use_stage_cache", "sticky", "definition"])?;
         let percent = table.required("percent", |value| value.located(|value| value.number(0.0..=100.0)));
         let variables = table.or("variables", IndexMap::new(), read_variables);
         let use_stage_cache = table.or("use_stage_cache", false, Value::bool);
         let sticky = table.or("sticky", Sticky::None, Sticky::read);
-        Some(Canary { span: value.name_span(), percent: percent?, variables, use_stage_cache, sticky })
+        let document = table.optional("definition", |value| value.located(Value::path));
+        Some(Canary {
+            span: value.name_span(),
+            percent: percent?,
+            variables,
+            use_stage_cache,
+            sticky,
+            document,
+            definition: None,
+        })
     }
 }
 

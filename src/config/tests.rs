@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
+use super::{AnswerSource, ContentHandling, Passthrough};
 
 const KEY: &str = "key-of-alice-0123456789";
 const TOKEN: &str = "token-of-the-admin";
@@ -127,7 +128,7 @@ mappings = { "/" = "orders/prod", "/v2" = "orders-v2/prod" }
 fn the_contract_s_example_means_what_it_says() {
     let config = read(EXAMPLE);
     let api = &config.apis["orders"];
-    let route = &api.routes[0];
+    let route = &api.definition.routes[0];
     assert_eq!((route.method.as_str(), route.path.as_str()), ("GET", "/orders/{id}"));
     assert!(route.api_key_required);
     let cache = route.cache.as_ref().unwrap();
@@ -169,8 +170,8 @@ fn what_is_not_written_has_its_documented_default() {
     assert_eq!(config.admin.listen.as_str(), "127.0.0.1:9090");
     assert_eq!(config.telemetry.key_labels_max, 1000);
     let api = &config.apis["a"];
-    assert_eq!(api.routes[0].throttle.map(|throttle| throttle.burst), Some(1));
-    assert!(matches!(&api.routes[0].integration.kind, IntegrationKind::Mock(mock) if mock.status == 200));
+    assert_eq!(api.definition.routes[0].throttle.map(|throttle| throttle.burst), Some(1));
+    assert!(matches!(&api.definition.routes[0].integration.kind, IntegrationKind::Mock(mock) if mock.status == 200));
     let cache = api.stages["prod"].cache.as_ref().unwrap();
     assert_eq!((cache.enabled, cache.ttl), (false, Duration::from_secs(300)));
     assert!(cache.invalidation.require_authorization);
@@ -200,7 +201,7 @@ fn every_way_to_write_a_back_end_is_read() {
         "integration.request.header.X-Fixed" = "'fixed'"
         "#,
     );
-    let route = &config.apis["a"].routes[0];
+    let route = &config.apis["a"].definition.routes[0];
     assert_eq!(route.body_bytes_max, Some(u64::MAX));
     let IntegrationKind::Http(http) = &route.integration.kind else { panic!("HTTP") };
     assert_eq!((http.is_proxy, &http.method), (false, &None));
@@ -305,7 +306,9 @@ fn an_integration_that_could_not_work_is_refused() {
         ("type = \"HTTP\"", "4:15 an HTTP integration needs the key `uri`; add `uri = …`".to_owned()),
         (
             "type = \"MOCK\", uri = \"http://h\"",
-            "4:32 unknown key `uri` in a MOCK integration; known keys are `type`, `status`, `headers`, `body`".into(),
+            "4:32 unknown key `uri` in a MOCK integration; known keys are `type`, `status`, `headers`, \
+             `body`, `request_templates`, `passthrough_behavior`, `content_handling`, `responses`"
+                .into(),
         ),
         (
             "type = \"MOCK\", status = 600",
@@ -485,6 +488,65 @@ error: [admin] is defined a second time
   = help: keep it in one file, whole
 "#
     );
+}
+
+#[test]
+fn an_integration_may_say_what_it_makes_of_bodies() {
+    let config = parse(
+        r#"
+        [[apis.a.routes]]
+        method = "POST"
+        path = "/a"
+        [apis.a.routes.integration]
+        type = "HTTP"
+        uri = "http://b/"
+        passthrough_behavior = "NEVER"
+        request_templates = { "Text/XML" = "$input.body" }
+        content_handling = "CONVERT_TO_TEXT"
+        [[apis.a.routes.integration.responses]]
+        selection_pattern = "4\\d{2}"
+        status = 400
+        response_parameters = { "method.response.header.X-A" = "integration.response.body.a.b" }
+        response_templates = { "application/json" = "{}" }
+        [[apis.a.routes]]
+        method = "GET"
+        path = "/m"
+        integration = { type = "MOCK", request_templates = { "application/json" = "{\"statusCode\": 200}" }, responses = [{ status = 200 }] }
+        "#,
+    )
+    .unwrap();
+    let routes = &config.apis["a"].definition.routes;
+    let IntegrationKind::Http(http) = &routes[0].integration.kind else { panic!("HTTP") };
+    let written = http.transformation.as_ref().expect("a transformation");
+    assert_eq!(
+        (written.passthrough, written.content_handling),
+        (Passthrough::Never, Some(ContentHandling::ConvertToText))
+    );
+    assert_eq!(written.request_templates["text/xml"].value, "$input.body");
+    let response = &written.responses[0];
+    assert_eq!((response.pattern.as_ref().map(|it| it.as_str()), response.status), (Some("4\\d{2}"), 400));
+    assert_eq!(response.headers, [("X-A".to_owned(), AnswerSource::Body(Some("$.a.b".to_owned())))]);
+    assert!(matches!(&routes[1].integration.kind, IntegrationKind::Mock(mock) if mock.transformation.is_some()));
+}
+
+#[test]
+fn what_an_integration_makes_of_bodies_is_checked() {
+    let check = |integration: &str, expected: &str| {
+        let text = format!("[[apis.a.routes]]\nmethod = \"GET\"\npath = \"/a\"\nintegration = {{ {integration} }}");
+        let faults = parse_with(&text, &variable).unwrap_err();
+        let messages = short(&faults);
+        assert!(messages.iter().any(|message| message.contains(expected)), "{messages:?}");
+    };
+    let mock = |rest: &str| format!("type = \"MOCK\", {rest}");
+    check(&mock("request_templates = {}, body = \"x\""), "unknown key `body` in a MOCK integration with templates");
+    check(&mock("responses = [{ status = 99 }]"), "out of range");
+    check(&mock("responses = [{ status = 200, response_parameters = { X = \"'a'\" } }]"), "`X` is not a target");
+    check(
+        &mock("responses = [{ status = 200, response_parameters = { \"method.response.header.X\" = \"method.x\" } }]"),
+        "\"method.x\" is not a source",
+    );
+    check(&mock("request_templates = { a = \"${env:X} b\" }"), "holds a reference to the environment");
+    check("type = \"HTTP_PROXY\", uri = \"http://b/\", responses = []", "unknown key `responses`");
 }
 
 #[test]

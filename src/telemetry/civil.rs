@@ -29,6 +29,13 @@ impl Civil {
     }
 }
 
+/// A moment as the Common Log Format writes it: `31/Jan/2024:10:11:12 +0000`.
+pub fn clf_time(unix_ms: u64) -> String {
+    let mut out = Vec::new();
+    Civil::default().push_clf(&mut out, unix_ms);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// One second in one format.
 #[derive(Default)]
 struct Second {

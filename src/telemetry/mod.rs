@@ -33,6 +33,7 @@ mod variable;
 
 pub use access_log::AccessLog;
 pub use audit::{AuditLog, Author, Change};
+pub use civil::clf_time;
 pub use defence::{AdminRefusal, Cut, Shed};
 pub use facts::{CacheOutcome, Facts, IntegrationFacts};
 pub use format::Format;

@@ -35,4 +35,5 @@ mod startup;
 mod streams;
 mod supervised;
 mod telemetry;
+mod templates;
 mod upgrade;

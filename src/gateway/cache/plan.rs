@@ -310,7 +310,7 @@ mod tests {
     fn route(method: &str, cache: Option<RouteCache>) -> Route {
         let span = Span::default();
         let method = if method == "ANY" { Method::Any } else { Method::Exact(method.into()) };
-        let mock = MockAnswer { status: 200, headers: Default::default(), body: String::new() };
+        let mock = MockAnswer { status: 200, headers: Default::default(), body: String::new(), transformation: None };
         Route {
             span,
             method: Located::new(method, span),
@@ -320,6 +320,7 @@ mod tests {
             cache,
             throttle: None,
             body_bytes_max: None,
+            operation: None,
         }
     }
 

@@ -76,7 +76,7 @@ fn plan(store: &Arc<Store>, path: &str) -> Plan {
 
 fn plan_of(store: &Arc<Store>, path: &str, honor_origin: bool) -> Plan {
     let span = Span::default();
-    let mock = MockAnswer { status: 200, headers: Default::default(), body: String::new() };
+    let mock = MockAnswer { status: 200, headers: Default::default(), body: String::new(), transformation: None };
     let route = Route {
         span,
         method: Located::new(Method::Exact("GET".into()), span),
@@ -86,6 +86,7 @@ fn plan_of(store: &Arc<Store>, path: &str, honor_origin: bool) -> Plan {
         cache: None,
         throttle: None,
         body_bytes_max: None,
+        operation: None,
     };
     let invalidation = Invalidation { require_authorization: true, on_unauthorized: OnUnauthorized::Warn };
     let ttl = Duration::from_secs(TTL_S);

@@ -60,7 +60,7 @@ mod tests {
 
     fn compile(status: u16, name: &str, value: &str) -> Result<Mock, Vec<Fault>> {
         let headers = [(name.to_owned(), value.to_owned())].into();
-        Mock::compile(&MockAnswer { status, headers, body: "{}".to_owned() }, Span::default())
+        Mock::compile(&MockAnswer { status, headers, body: "{}".to_owned(), transformation: None }, Span::default())
     }
 
     #[test]

@@ -48,13 +48,43 @@ pub use pick::{InFlight, Pick};
 pub use pool::{Pool, Pools};
 pub use retry::{is_idempotent, may_retry};
 
-use crate::config::{Fault, Integration, IntegrationKind};
+use crate::config::{Fault, Integration, IntegrationKind, MockAnswer, Span, Transformation};
+use crate::gateway::transform::Mapping;
 
 /// What answers a route in one variant of a stage.
 #[derive(Debug)]
 pub enum Target {
     Http(Http),
     Mock(Arc<Mock>),
+    /// An integration that looks into bodies or makes them.
+    Mapped(Arc<Mapped>),
+    /// What its document declares and this release does not serve, such as `AWS_PROXY`.
+    Unserved(Arc<str>),
+}
+
+/// An integration with mapping templates, selection patterns or conversions.
+#[derive(Debug)]
+pub struct Mapped {
+    pub mapping: Mapping,
+    /// `None`: a MOCK.
+    pub http: Option<Http>,
+    /// Of the path's parameters, in the order of their values.
+    pub names: Box<[Box<str>]>,
+    /// The variant's stage variables.
+    pub variables: IndexMap<String, String>,
+}
+
+impl Mapped {
+    fn compile(
+        written: &Transformation,
+        http: Option<Http>,
+        span: Span,
+        variables: &IndexMap<String, String>,
+        names: &[Box<str>],
+    ) -> Result<Target, Vec<Fault>> {
+        let mapping = Mapping::compile(written, span)?;
+        Ok(Target::Mapped(Arc::new(Mapped { mapping, http, names: names.into(), variables: variables.clone() })))
+    }
 }
 
 impl Target {
@@ -67,7 +97,22 @@ impl Target {
         pools: &Pools,
     ) -> Result<Target, Vec<Fault>> {
         Ok(match &integration.kind {
-            IntegrationKind::Http(http) => Target::Http(Http::compile(http, variables, names, pools)?),
+            IntegrationKind::Http(written) => {
+                let http = Http::compile(written, variables, names, pools)?;
+                match &written.transformation {
+                    Some(transformation) => {
+                        Mapped::compile(transformation, Some(http), integration.span, variables, names)?
+                    }
+                    None if written.reads_body() => {
+                        Mapped::compile(&Transformation::default(), Some(http), integration.span, variables, names)?
+                    }
+                    None => Target::Http(http),
+                }
+            }
+            IntegrationKind::Mock(MockAnswer { transformation: Some(transformation), .. }) => {
+                Mapped::compile(transformation, None, integration.span, variables, names)?
+            }
+            IntegrationKind::Unserved(unserved) => Target::Unserved(unserved.kind.as_str().into()),
             IntegrationKind::Mock(answer) => Target::Mock(Arc::new(Mock::compile(answer, integration.span)?)),
         })
     }

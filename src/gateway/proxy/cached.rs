@@ -6,10 +6,11 @@ use pingora_proxy::Session;
 
 use super::Conductor;
 use super::admission::body_too_large;
-use super::answers::{hit, not_cached, not_modified, select, stored};
+use super::answers::{hit, not_cached, not_modified, select, stored, unserved};
 use super::asked::Asked;
 use super::ctx::Ctx;
 use super::fetches::{Fetched, Order};
+use super::mapped::mapped_of;
 use super::pace;
 use super::passed::warning;
 use crate::base::{Answer, Fields, Head, Now, Refusal};
@@ -46,7 +47,10 @@ impl Conductor {
         };
         let plan = snapshot.stage(stage).plan(variant, route);
         match (&plan.target, &plan.cache) {
+            (Target::Unserved(kind), _) => self.refuse(session, ctx, unserved(kind)).await,
             (Target::Mock(mock), _) => self.reply_mock(session, ctx, mock).await,
+            (Target::Mapped(mapped), None) => self.answer_mapped(session, ctx, mapped).await,
+            (Target::Mapped(_), Some(cache)) => self.answer_cached(session, ctx, cache).await,
             (Target::Http(_), None) => Ok(false),
             (Target::Http(_), Some(cache)) => self.answer_cached(session, ctx, cache).await,
         }
@@ -62,6 +66,10 @@ impl Conductor {
         loop {
             let follower = match found {
                 Lookup::Hit(entry) => return self.reply_stored(session, ctx, &entry, None).await,
+                // What only a request can make is not made behind its back.
+                Lookup::HitAndRefresh(_, leader) if mapped_of(ctx).is_some() => {
+                    return self.lead(session, ctx, cache, &ask, leader).await;
+                }
                 Lookup::HitAndRefresh(entry, leader) => {
                     self.refresh_later(session, ctx, cache, leader);
                     return self.reply_stored(session, ctx, &entry, None).await;
@@ -70,7 +78,10 @@ impl Conductor {
                 Lookup::Lead(leader) => return self.lead(session, ctx, cache, &ask, leader).await,
                 Lookup::Alone => {
                     note(ctx, ask.forwarded(false));
-                    return Ok(false);
+                    return match mapped_of(ctx) {
+                        Some(mapped) => self.answer_mapped(session, ctx, &mapped).await,
+                        None => Ok(false),
+                    };
                 }
                 Lookup::Follow(follower) => follower,
             };
@@ -147,6 +158,9 @@ impl Conductor {
         ask: &Ask,
         leader: Leader,
     ) -> Result<bool> {
+        if let Some(mapped) = mapped_of(ctx) {
+            return self.lead_mapped(session, ctx, &mapped, ask, leader).await;
+        }
         let canonical = ctx.canonical.clone();
         let order =
             Order::new(&Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies()), ctx, cache, leader);
@@ -225,7 +239,12 @@ impl Conductor {
         }
     }
 
-    async fn write_unshared_head(&self, session: &mut Session, ctx: &mut Ctx, exchange: &Exchange<'_>) -> Result<()> {
+    pub(super) async fn write_unshared_head(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+        exchange: &Exchange<'_>,
+    ) -> Result<()> {
         let mut head = exchange.head.clone();
         if !head.headers.contains_key(header::CONTENT_LENGTH) {
             frame(session, &mut head)?;
@@ -234,7 +253,7 @@ impl Conductor {
         respond::send_head(session, head, &ctx.seal(), false).await
     }
 
-    async fn write_rest(
+    pub(super) async fn write_rest(
         &self,
         session: &mut Session,
         ctx: &mut Ctx,
@@ -291,7 +310,7 @@ pub(super) fn note_lookup(found: &Option<(Ask, Lookup)>, ctx: &mut Ctx) {
 }
 
 /// Reads a body that the fetch needs as a whole; `None` if the request has none.
-async fn read_body(session: &mut Session, ctx: &Ctx) -> Result<Option<Bytes>, Answer> {
+pub(super) async fn read_body(session: &mut Session, ctx: &Ctx) -> Result<Option<Bytes>, Answer> {
     if session.is_body_empty() {
         return Ok(None);
     }

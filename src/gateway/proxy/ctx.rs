@@ -13,6 +13,7 @@ use crate::gateway::integrate::{Deadline, Pick};
 use crate::gateway::respond::Seal;
 use crate::gateway::snapshot::{InFlightPlace, Live, Member, Plan, Snapshot, Stage, Standing};
 use crate::gateway::throttle::Ticket;
+use crate::gateway::transform::BinaryTypes;
 use crate::telemetry::{Facts, Trace};
 
 /// What is carried from one of Pingora's calls to the next.
@@ -141,6 +142,12 @@ impl Ctx {
     pub(super) fn plan(&self) -> Option<&Plan> {
         let variant = self.place.variant?;
         Some(self.stage()?.plan(variant, self.place.route?))
+    }
+
+    /// Whose bytes are not text, at the stage and variant.
+    pub(super) fn binary_types(&self) -> &BinaryTypes {
+        static NONE: BinaryTypes = BinaryTypes::NONE;
+        self.stage().map_or(&NONE, |stage| stage.binary_types(self.place.variant.unwrap_or(Variant::Stable)))
     }
 
     /// The key that was found, at the stage.

@@ -63,6 +63,11 @@ impl Fetches {
         Fetches { live, connector, later, orders: Mutex::new(Some(orders)) }
     }
 
+    /// What exchanges are made with.
+    pub(super) fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
     /// Makes the fetches that no client waits for, for as long as the worker lives.
     pub async fn run(&self) {
         let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner).take();

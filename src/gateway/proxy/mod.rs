@@ -18,6 +18,7 @@ mod ctx;
 mod cut;
 mod express;
 mod fetches;
+mod mapped;
 mod pace;
 mod passed;
 mod source;

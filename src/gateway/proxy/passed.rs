@@ -28,21 +28,27 @@ pub(super) fn write_request(session: &Session, head: &mut RequestHeader, ctx: &m
     })
 }
 
-/// Hands what is to be sent to `use_it`. `None` for a request without an HTTP integration.
-pub(super) fn with_outgoing<R>(asked: &Asked<'_>, ctx: &Ctx, use_it: impl FnOnce(&Outgoing<'_>) -> R) -> Option<R> {
+/// What the gateway knows of a request that was matched; its body is not among it.
+pub(super) fn context<'a>(asked: &Asked<'a>, ctx: &'a Ctx) -> Option<Context<'a>> {
     let (stage, plan) = (ctx.stage()?, ctx.plan()?);
-    let Target::Http(http) = &plan.target else { return None };
-    let path = asked.head.path;
-    let context = Context {
+    Some(Context {
         request_id: ctx.facts.request_id.as_bytes(),
         api: &stage.name().api,
         stage: &stage.name().stage,
         route: plan.path(),
-        path,
+        path: asked.head.path,
         key: ctx.member().map(|member| &**member.seat.name()),
         authority: asked.authority,
         trace: &ctx.facts.trace,
-    };
+        body: b"",
+        path_overrides: &[],
+    })
+}
+
+/// Hands what is to be sent to `use_it`. `None` for a request without an HTTP integration.
+pub(super) fn with_outgoing<R>(asked: &Asked<'_>, ctx: &Ctx, use_it: impl FnOnce(&Outgoing<'_>) -> R) -> Option<R> {
+    let Target::Http(http) = &ctx.plan()?.target else { return None };
+    let (path, context) = (asked.head.path, context(asked, ctx)?);
     let params = ctx.params(path);
     Some(use_it(&http.outgoing(&asked.head, &params, &context)))
 }
@@ -51,7 +57,7 @@ pub(super) fn with_outgoing<R>(asked: &Asked<'_>, ctx: &Ctx, use_it: impl FnOnce
 pub(super) fn back_end_of(ctx: &Ctx) -> Option<&Arc<BackEnd>> {
     match &ctx.plan()?.target {
         Target::Http(http) => Some(http.back_end()),
-        Target::Mock(_) => None,
+        Target::Mock(_) | Target::Mapped(_) | Target::Unserved(_) => None,
     }
 }
 

@@ -65,6 +65,8 @@ mod tests {
             variables: Default::default(),
             use_stage_cache: false,
             sticky,
+            document: None,
+            definition: None,
         };
         Canary::compile(&written, "orders/prod")
     }

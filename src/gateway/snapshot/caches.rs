@@ -22,7 +22,7 @@ impl<'c> Caches<'c> {
             }
             store
         });
-        Caches { written, style: api.errors, store }
+        Caches { written, style: api.errors(), store }
     }
 
     pub(super) fn store(&self) -> Option<&Arc<Store>> {

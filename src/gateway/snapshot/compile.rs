@@ -186,7 +186,7 @@ impl<'c> Compiler<'c> {
         let mut first_route = 0;
         for (api_name, api) in &config.apis {
             let routes = self.routes(api, first_route);
-            first_route += api.routes.len() as u32;
+            first_route += routes.count();
             for (stage_name, stage) in &api.stages {
                 let id = StageId(stages.len() as u32);
                 domains.add_stage(api_name, stage_name, id);
@@ -204,7 +204,7 @@ impl<'c> Compiler<'c> {
             summary: Summary {
                 apis: config.apis.len(),
                 stages: stages.len(),
-                routes: first_route as usize,
+                routes: config.apis.values().map(|api| api.definition.routes.len()).sum(),
                 usage_plans: config.usage_plans.len(),
                 api_keys: self.api_keys.len(),
             },
@@ -249,7 +249,7 @@ impl<'c> Compiler<'c> {
 
 /// A request that reaches no stage is refused in the style that all APIs have, if they agree.
 fn common_style(config: &Config) -> ErrorStyle {
-    let mut styles = config.apis.values().map(|api| api.errors);
+    let mut styles = config.apis.values().map(config::Api::errors);
     match styles.next() {
         Some(first) if styles.all(|style| style == first) => first,
         _ => ErrorStyle::Standard,

@@ -3,6 +3,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::base::Head;
 use crate::telemetry::Trace;
+use crate::template::Override;
 
 /// What the gateway knows of a request beside its head, and tells the back end.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +23,10 @@ pub struct Context<'a> {
     pub authority: &'a str,
     /// With this hop in it.
     pub trace: &'a Trace,
+    /// Of the client, where it was read as a whole; what is passed on is not looked into.
+    pub body: &'a [u8],
+    /// What a template says the parameters of the back end's path are.
+    pub path_overrides: &'a [(String, Override)],
 }
 
 /// The fields that the gateway states itself, each about this hop.

@@ -9,14 +9,16 @@
 //! …) is never the client's word, and no `Connection` nomination removes it or strips credentials. `x-api-key` stays
 //! here unless it is mapped. A path parameter cannot leave its place in the target. The host is never the client's
 //! choice.
-//! Absent: body templates.
+//! Whole bodies are the matter of `mapping`: templates, selection of responses, base64.
 //!
 //! Cost: bytes are written where they are sent from, without an allocation and without a lookup of a configuration's
 //! names; a query parameter that is mapped costs one scan of the query. Pingora's map of fields allocates.
 
 mod addition;
+mod coding;
 mod context;
 mod fields;
+mod mapping;
 mod outgoing;
 mod parameters;
 mod query;
@@ -25,8 +27,11 @@ mod shape;
 mod stage_variables;
 mod uri;
 
+pub use coding::{Coding, Encoder, Negotiated, decode, negotiate};
 pub use context::Context;
+pub use mapping::{BinaryTypes, Came, Made, Mapping, Scene, Sent, apply_overrides};
 pub use outgoing::Outgoing;
+pub use query::encoded as encoded_value;
 pub use response::{clean_response, for_each_clean_field};
 pub use shape::Shape;
 pub use stage_variables::substitute;

@@ -139,7 +139,10 @@ impl<'a> Outgoing<'a> {
     /// The uri's path and query, the client's query for a proxy, what is mapped: in this order.
     fn write_target(&self, out: &mut Vec<u8>) {
         let mut target = Target::new(out);
-        self.uri.write_target(self.request.values, &mut target);
+        match self.shape.paths.is_empty() {
+            true => self.uri.write_target(self.request.values, &mut target),
+            false => self.shape.paths.with_values(&self.request, |values| self.uri.write_target(values, &mut target)),
+        }
         target.push_query(self.request.head.query.filter(|_| self.shape.is_proxy).unwrap_or_default());
         self.shape.querystrings.write(&self.request, &mut target);
     }

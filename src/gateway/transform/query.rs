@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use indexmap::IndexMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
 /// Everything but RFC 3986's unreserved characters.
@@ -12,6 +13,49 @@ pub(super) fn last_value<'a>(query: Option<&'a str>, name: &str) -> Option<Cow<'
     let pairs = query?.split('&').rev().filter(|pair| !pair.is_empty());
     let mut named = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     named.find(|(key, _)| decode(key).as_ref() == name.as_bytes()).map(|(_, value)| decode(value))
+}
+
+/// Every parameter's name, as it is written, with its last value, decoded.
+pub(super) fn for_each_name<'a>(query: Option<&'a str>, mut visit: impl FnMut(&'a str, Cow<'a, [u8]>)) {
+    let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    let last: IndexMap<&str, &str> = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect();
+    last.into_iter().for_each(|(name, value)| visit(name, decode(value)));
+}
+
+/// Takes the parameter `name` out of a request target, wherever it stands, and appends it with these values.
+pub(super) fn replace(target: &mut Vec<u8>, name: &str, values: &[String]) {
+    let query = target.iter().position(|byte| *byte == b'?').map(|at| target.split_off(at + 1));
+    target.truncate(target.strip_suffix(b"?").map_or(target.len(), <[u8]>::len));
+    let query = String::from_utf8_lossy(query.as_deref().unwrap_or_default()).into_owned();
+    let mut out = Target::new(target);
+    let is_other = |pair: &&str| decode(pair.split_once('=').map_or(*pair, |(key, _)| key)).as_ref() != name.as_bytes();
+    query.split('&').filter(|pair| !pair.is_empty()).filter(is_other).for_each(|pair| out.push_query(pair));
+    values.iter().for_each(|value| out.push_pair(name, value.as_bytes()));
+}
+
+/// Every value of the parameter `name`, decoded.
+pub(super) fn for_each_value<'a>(query: Option<&'a str>, name: &str, mut take: impl FnMut(Cow<'a, [u8]>)) {
+    let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    let named = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    named.filter(|(key, _)| decode(key).as_ref() == name.as_bytes()).for_each(|(_, value)| take(decode(value)));
+}
+
+/// All of them, joined with commas; `None` for a parameter that is not there.
+pub(super) fn values(query: Option<&str>, name: &str) -> Option<Vec<u8>> {
+    let mut all: Option<Vec<u8>> = None;
+    for_each_value(query, name, |value| match &mut all {
+        Some(all) => {
+            all.push(b',');
+            all.extend_from_slice(&value);
+        }
+        None => all = Some(value.into_owned()),
+    });
+    all
+}
+
+/// A value as it stands in a path or a query.
+pub fn encoded(value: &[u8]) -> String {
+    percent_encode(value, ESCAPED).to_string()
 }
 
 /// A request target while it is written, behind whatever stands in `out` before.

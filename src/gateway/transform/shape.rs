@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use super::addition::Addition;
 use super::context::{Context, Statement};
 use super::outgoing::Outgoing;
-use super::parameters::{Parameters, Querystrings, Source};
+use super::parameters::{Parameters, Paths, Querystrings, Source};
 use super::uri::{Origin, UriTemplate};
 use crate::base::Head;
 use crate::config::{Fault, HttpIntegration};
@@ -21,6 +21,7 @@ pub struct Shape {
     /// The fields that a mapping sets, whatever the client or the gateway says of them.
     pub(super) mapped: Box<[HeaderName]>,
     pub(super) querystrings: Querystrings,
+    pub(super) paths: Paths,
     /// The client's unless written.
     pub(super) method: Option<Box<str>>,
     pub(super) is_proxy: bool,
@@ -35,8 +36,9 @@ impl Shape {
         names: &[Box<str>],
     ) -> Result<(Shape, UriTemplate), Vec<Fault>> {
         let span = integration.uri.span;
-        let uri = UriTemplate::compile(&integration.uri, variables, names);
         let parameters = Parameters::compile(&integration.request_parameters, span, variables, names);
+        let mapped = parameters.as_ref().map(|parameters| &*parameters.paths.names).unwrap_or_default();
+        let uri = UriTemplate::compile(&integration.uri, variables, &[names, mapped].concat());
         let method = match &integration.method {
             Some(name) if http::Method::from_bytes(name.as_bytes()).is_err() => {
                 Err(Fault::at(span, format!("the integration's method \"{name}\" is not a method")))
@@ -44,12 +46,12 @@ impl Shape {
             method => Ok(method.as_deref().map(Box::from)),
         };
         match (uri, parameters, method) {
-            (Ok((origin, uri)), Ok(Parameters { headers, querystrings }), Ok(method)) => {
+            (Ok((origin, uri)), Ok(Parameters { headers, querystrings, paths }), Ok(method)) => {
                 let HttpIntegration { is_proxy, preserve_host, .. } = *integration;
                 let host = Addition::host(&origin, preserve_host);
                 let mapped = headers.iter().map(|(name, _)| name.clone()).collect();
                 let additions = additions(is_proxy, headers);
-                Ok((Shape { origin, host, additions, mapped, querystrings, method, is_proxy }, uri))
+                Ok((Shape { origin, host, additions, mapped, querystrings, paths, method, is_proxy }, uri))
             }
             (uri, parameters, method) => {
                 let single = [uri.err(), method.err()].into_iter().flatten();

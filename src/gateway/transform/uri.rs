@@ -197,10 +197,10 @@ fn parse_slots(
     Ok(())
 }
 
-/// The index of a parameter; `{proxy+}` and `{proxy}` both name a greedy one, as in API Gateway.
+/// The index of a parameter, of two the last; `{proxy+}` and `{proxy}` both name a greedy one, as in API Gateway.
 pub(super) fn slot(name: &str, names: &[Box<str>]) -> Option<usize> {
     let bare = |name: &str| name.strip_suffix('+').unwrap_or(name).to_owned();
-    names.iter().position(|other| bare(other) == bare(name))
+    names.iter().rposition(|other| bare(other) == bare(name))
 }
 
 /// What a fault about an unknown parameter advises.

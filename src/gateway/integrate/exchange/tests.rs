@@ -40,6 +40,7 @@ impl Bench {
             protocol_version: ProtocolVersion::Http1,
             preserve_host: false,
             request_parameters: Vec::new(),
+            transformation: None,
         };
         let http = Http::compile(&integration, &IndexMap::new(), &[], &self.pools).expect("a good integration");
         Arc::clone(http.back_end())

@@ -7,7 +7,7 @@ use crate::gateway::snapshot::summary::RouteRow;
 pub(super) fn rows(config: &Config, stages: &[Stage]) -> Vec<RouteRow> {
     let mut rows = Vec::new();
     for stage in stages {
-        let written = config.apis.get(&*stage.name.api).map(|api| &api.routes[..]).unwrap_or_default();
+        let written = config.apis.get(&*stage.name.api).map(|api| &api.definition.routes[..]).unwrap_or_default();
         for (plan, route) in stage.stable_plans.iter().zip(written) {
             rows.push(RouteRow {
                 api: stage.name.api.to_string(),
@@ -28,5 +28,6 @@ fn integration_text(route: &config::Route) -> String {
         config::IntegrationKind::Http(http) if http.is_proxy => format!("HTTP_PROXY {}", http.uri.value),
         config::IntegrationKind::Http(http) => format!("HTTP {}", http.uri.value),
         config::IntegrationKind::Mock(mock) => format!("MOCK {}", mock.status),
+        config::IntegrationKind::Unserved(unserved) => format!("{} (not served)", unserved.kind),
     }
 }

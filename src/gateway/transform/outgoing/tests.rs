@@ -28,6 +28,7 @@ fn integration(uri: &str, is_proxy: bool) -> HttpIntegration {
         protocol_version: ProtocolVersion::Http1,
         preserve_host: false,
         request_parameters: Vec::new(),
+        transformation: None,
     }
 }
 
@@ -57,6 +58,8 @@ static TRACE: Trace = Trace::fixed(false);
 static CONTINUED_TRACE: Trace = Trace::fixed(true);
 
 const CONTEXT: Context<'static> = Context {
+    body: b"",
+    path_overrides: &[],
     request_id: b"req-12345",
     api: "orders",
     stage: "prod",
