@@ -10,6 +10,8 @@
 mod background;
 mod descriptors;
 mod doors;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod listen;
 mod proxied;
 mod run;

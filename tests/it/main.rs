@@ -29,6 +29,7 @@ mod refusals;
 mod reload;
 mod routing;
 mod secure;
+mod smuggling;
 mod startup;
 mod streams;
 mod supervised;

@@ -17,6 +17,8 @@ mod connection;
 mod ctx;
 mod express;
 mod fetches;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod passed;
 mod source;
 mod tls;
@@ -104,6 +106,7 @@ impl ProxyHttp for Conductor {
         if ctx.facts.client_subject.is_none() {
             ctx.facts.client_subject = client_subject(session.digest().and_then(|it| it.ssl_digest.as_deref()));
         }
+        arrival::forget_odd_upgrade(session);
         arrival::set_deadlines(session, ctx);
         Ok(())
     }

@@ -17,6 +17,8 @@
 mod addition;
 mod context;
 mod fields;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod outgoing;
 mod parameters;
 mod query;
