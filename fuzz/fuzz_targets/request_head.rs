@@ -13,8 +13,10 @@ fuzz_target!(|bytes: &[u8]| {
     }
 
     // The plainest reader: lines end in CR LF, a name is what stands before the first colon.
-    let text = &bytes[..head.len];
-    let text = text.strip_prefix(b"\r\n").unwrap_or(text);
+    let mut text = &bytes[..head.len];
+    while let Some(rest) = text.strip_prefix(b"\r\n") {
+        text = rest;
+    }
     let mut lines = split(text);
     let first = lines.remove(0);
     let words: Vec<_> = first.split(|byte| *byte == b' ').collect();

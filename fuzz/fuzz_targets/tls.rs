@@ -27,8 +27,8 @@ thread_local! {
 fuzz_target!(|input: Input<'_>| {
     SERVER.with(|server| {
         let (runtime, config, listener) = server.get_or_init(start);
-        let work = tokio::time::timeout(Duration::from_secs(10), converse(config, listener, &input));
-        runtime.block_on(async { work.await }).expect("it ends once its client has said all");
+        let work = async { tokio::time::timeout(Duration::from_secs(10), converse(config, listener, &input)).await };
+        runtime.block_on(work).expect("it ends once its client has said all");
     });
 });
 

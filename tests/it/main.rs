@@ -13,6 +13,7 @@ mod canary;
 mod certificates;
 mod cli;
 mod clock;
+mod conformance;
 mod credentials;
 mod disks;
 mod drain;

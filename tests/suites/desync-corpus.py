@@ -114,7 +114,7 @@ def request_of(case):
         head += "Host: suite\r\n"
     lengths = [value for name, value in fields if name.lower() == "content-length"]
     chunked = [value for name, value in fields if name.lower() == "transfer-encoding"]
-    is_number = lengths and re.fullmatch(r"\s*\d{1,5}\s*", lengths[0])
+    is_number = lengths and re.fullmatch(r"\s*\d{1,7}\s*", lengths[0])
     body = "0\r\n\r\n" if chunked else "b" * int(lengths[0]) if is_number else ""
     # Most are bytes written as characters; the others are text.
     is_text = any(ord(char) > 255 for char in head)

@@ -66,6 +66,7 @@ pub(super) fn read_request<'b>(
     let (Some(method), Some(target), Some(version)) = (request.method, request.path, request.version) else {
         return Err("the request line is not whole".into());
     };
+    check_empty_lines(&bytes[..method.as_ptr() as usize - bytes.as_ptr() as usize])?;
     spans.clear();
     let mut seen = Seen::default();
     for field in request.headers.iter() {
@@ -132,6 +133,11 @@ fn fault_of(error: httparse::Error) -> HeadFault {
         httparse::Error::NewLine => LINE_END.into(),
         _ => "the request line is not HTTP".into(),
     }
+}
+
+/// RFC 9112 section 2.2 has empty lines before a request ignored.
+fn check_empty_lines(before: &[u8]) -> Result<(), HeadFault> {
+    if before.chunks(2).all(|line| line == b"\r\n") { Ok(()) } else { Err(LINE_END.into()) }
 }
 
 /// The line before a field ends in CR LF.
@@ -394,6 +400,7 @@ mod tests {
         check("GET / HTTP/1.1\nHost: x\n\n", Err("line feed"));
         check("GET / HTTP/1.1\n", Err("line feed"));
         check("\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", Err("line feed"));
+        check("\r\n\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", Err("line feed"));
         check("GET  / HTTP/1.1\r\nHost: x\r\n\r\n", Err("not HTTP"));
         check("GET /\r\n\r\n", Err("not HTTP"));
         check("GET / HTTP/2.0\r\nHost: x\r\n\r\n", Err("not HTTP/1.1"));
