@@ -31,7 +31,8 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(line[colon + 1..].trim_ascii(), value.trim_ascii());
         let spelt = name.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase);
         let spelt: Vec<u8> = spelt.collect();
-        if spelt == b"contentlength" || spelt == b"transferencoding" {
+        let is_word = [name.first(), name.last()].iter().all(|end| end.is_some_and(u8::is_ascii_alphanumeric));
+        if is_word && spelt == b"contentlength" || is_word && spelt == b"transferencoding" {
             framing.push((spelt, String::from_utf8_lossy(value).to_ascii_lowercase()));
         }
     }

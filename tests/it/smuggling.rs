@@ -380,7 +380,7 @@ fn no_spelling_of_a_length_hides_a_request() {
         format!("Content-Length: {hidden},0"),
         format!("Content-Length: +{hidden}"),
         format!("Content-Length: -{hidden}"),
-        format!("Content-Length: -0"),
+        "Content-Length: -0".to_owned(),
         format!("Content-Length: 0x{hidden:x}"),
         format!("Content-Length: {hidden}.0"),
         format!("Content-Length: {hidden}e0"),
