@@ -38,7 +38,7 @@ async def skip_body(head, reader):
     if length := re.search(r"(?i)content-length: *(\d+)", head):
         await reader.readexactly(int(length[1]))
     elif re.search(r"(?i)transfer-encoding: *chunked", head):
-        while size := int(await reader.readline(), 16):
+        while size := int(await reader.readline() or b"0", 16):
             await reader.readexactly(size + 2)
         await reader.readline()
 

@@ -1,7 +1,9 @@
 """What is measured meanwhile, and the verdict."""
 
 import csv
+import itertools
 import os
+import statistics
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, fields
@@ -77,14 +79,16 @@ class Record:
         self.file.flush()
 
     def slope_kib(self):
-        """Growth of resident memory over the second half, in KiB an hour: least squares."""
+        """Growth of resident memory over the second half, in KiB an hour: the median of the slopes between the lowest samples
+        of each five minutes (Theil and Sen). A reload moves memory by some megabytes for a while, so only the floor tells."""
         half = self.samples[len(self.samples) // 2 :]
-        if len(half) < 3:
-            return 0.0
-        mean_x = sum(s.seconds for s in half) / len(half)
-        mean_y = sum(s.rss_kib for s in half) / len(half)
-        across = sum((s.seconds - mean_x) ** 2 for s in half)
-        return 3600 * sum((s.seconds - mean_x) * (s.rss_kib - mean_y) for s in half) / across
+        floors = [min(five, key=lambda s: s.rss_kib) for five in batched(half, 30)]
+        slopes = [(b.rss_kib - a.rss_kib) / (b.seconds - a.seconds) for a, b in itertools.combinations(floors, 2)]
+        return 3600 * statistics.median(slopes) if slopes else 0.0
+
+
+def batched(samples, count):
+    return [samples[at : at + count] for at in range(0, len(samples) - count + 1, count)]
 
 
 def report(record, before, after, code, tally, log_lines):
