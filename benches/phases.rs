@@ -128,7 +128,7 @@ fn fields_with_key(key: usize) -> HeaderMap {
 
 /// The plan of the route that `path`, the path below the stage, leads to.
 fn plan<'s>(stage: &'s Stage, path: &str) -> &'s Plan {
-    stage.plan(Variant::Stable, stage.tree().find("GET", path).expect("a route of the configuration").route)
+    stage.plan(Variant::Stable, stage.tree(Variant::Stable).find("GET", path).expect("a route of the configuration").route)
 }
 
 /// The output of a future that waits only now and then: `again` makes another one if it does.
@@ -137,7 +137,7 @@ fn ready<F: Future>(runtime: &Runtime, again: impl Fn() -> F) -> F::Output {
 }
 
 fn routes(c: &mut Criterion, snapshot: &Snapshot) {
-    let tree = snapshot.stages()[0].tree();
+    let tree = snapshot.stages()[0].tree(Variant::Stable);
     let mut group = c.benchmark_group("route");
     for (name, path) in [
         ("static", format!("/catalogue/shelf-{SHELF}")),
@@ -172,7 +172,7 @@ fn admission(c: &mut Criterion, live: &Live, runtime: &Runtime) {
     let place = snapshot.domains().locate("127.0.0.1", "/shop/prod/x").expect("the stage");
     let stage = snapshot.stage(place.stage);
     let path = format!("/shelves/shelf-{SHELF}/books/7");
-    let (route, plan) = (stage.tree().find("GET", &path).expect("a route").route, plan(stage, &path));
+    let (route, plan) = (stage.tree(Variant::Stable).find("GET", &path).expect("a route").route, plan(stage, &path));
     let now = live.clock().now();
     let mut group = c.benchmark_group("admit");
     for (name, key) in [("rate", BUCKET_KEY), ("rate and quota", QUOTA_KEY)] {

@@ -142,7 +142,7 @@ fn route<'s, 'h>(snapshot: &'s Snapshot, head: &Head<'h>) -> (&'s Stage, &'s Pla
     assert!(matches!(path, std::borrow::Cow::Borrowed(_)));
     let place = snapshot.domains().locate(head.host, head.path).unwrap();
     let stage = snapshot.stage(place.stage);
-    let matched = stage.tree().find(head.method, place.path).unwrap();
+    let matched = stage.tree(Variant::Stable).find(head.method, place.path).unwrap();
     (stage, stage.plan(Variant::Stable, matched.route), matched.params.iter().copied().collect())
 }
 
@@ -159,7 +159,7 @@ fn an_admitted_request_with_a_key_allocates_only_what_it_sends() {
     let caller =
         check("authorize", AUTHORIZED, || authorize::check(plan.access, snapshot.keys(), place.stage, &head).unwrap());
     let grant = caller.member().map(grant_of);
-    let route = stage.tree().find(head.method, place.path).unwrap().route;
+    let route = stage.tree(Variant::Stable).find(head.method, place.path).unwrap().route;
     // The first request of a key waits for its quota to be reserved.
     block_on(throttle::admit(&plan.limits, grant, route, live.clock(), now)).unwrap();
     check("admit", ADMITTED, || {
@@ -168,6 +168,8 @@ fn an_admitted_request_with_a_key_allocates_only_what_it_sends() {
     let Target::Http(http) = &plan.target else { panic!("an HTTP integration") };
     let (id, trace) = (RequestId::generate(now.unix_ms, 7), Trace::from_head(&head, now));
     let context = Context {
+        body: b"",
+        path_overrides: &[],
         request_id: id.as_bytes(),
         api: &stage.name().api,
         stage: &stage.name().stage,
@@ -263,7 +265,7 @@ fn refused(live: &Live, snapshot: &Snapshot, head: &Head<'_>) -> Answer {
     let place = snapshot.domains().locate(head.host, head.path).unwrap();
     let caller = authorize::check(plan.access, snapshot.keys(), place.stage, head).unwrap();
     let grant = caller.member().map(grant_of);
-    let route = stage.tree().find(head.method, place.path).unwrap().route;
+    let route = stage.tree(Variant::Stable).find(head.method, place.path).unwrap().route;
     let admit = || throttle::admit(&plan.limits, grant, route, live.clock(), now).now_or_never().expect("at once");
     admit().unwrap();
     admit().unwrap_err()

@@ -13,6 +13,8 @@ mod admin;
 mod background;
 mod descriptors;
 mod doors;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod listen;
 mod proxied;
 mod run;

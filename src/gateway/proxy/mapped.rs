@@ -81,7 +81,9 @@ impl Conductor {
     fn share(&self, mut leader: Leader, made: &Made) -> bool {
         let now = self.live.clock().now();
         let mut fields = HeaderMap::with_capacity(made.fields.len());
-        made.fields.iter().for_each(|(name, value)| drop(fields.append(name, value.clone())));
+        for (name, value) in &made.fields {
+            fields.append(name, value.clone());
+        }
         let Ok(status) = StatusCode::from_u16(made.status) else { return false };
         let is_shared = leader.head(status, &fields, now) != Sharing::NotShared
             && (made.body.is_empty() || leader.chunk(made.body.clone(), now).is_ok());

@@ -18,6 +18,8 @@ mod ctx;
 mod cut;
 mod express;
 mod fetches;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod mapped;
 mod pace;
 mod passed;
@@ -114,6 +116,7 @@ impl ProxyHttp for Conductor {
         if ctx.facts.client_subject.is_none() {
             ctx.facts.client_subject = client_subject(session.digest().and_then(|it| it.ssl_digest.as_deref()));
         }
+        arrival::forget_odd_upgrade(session);
         arrival::set_deadlines(session, ctx);
         Ok(())
     }

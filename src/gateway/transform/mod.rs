@@ -18,6 +18,8 @@ mod addition;
 mod coding;
 mod context;
 mod fields;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod mapping;
 mod outgoing;
 mod parameters;

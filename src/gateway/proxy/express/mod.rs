@@ -22,6 +22,9 @@ mod decide;
 mod desk;
 mod downstream;
 mod exchange;
+mod fence;
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing;
 mod handover;
 mod head;
 mod pump;
@@ -42,6 +45,8 @@ use super::{Fetches, Lane};
 use crate::base::Now;
 use crate::gateway::snapshot::Live;
 use desk::Desks;
+pub(super) use fence::Fence;
+pub(super) use head::is_served_upgrade;
 pub(super) use streams::Handed;
 use streams::Kits;
 pub use streams::Peer;

@@ -48,6 +48,9 @@ pub(super) fn read_response(
     let (Some(status), Some(version)) = (response.code, response.version) else {
         return Err("the status line is not whole");
     };
+    if status < 100 {
+        return Err("its status is none");
+    }
     spans.clear();
     let mut seen = Seen::default();
     for field in response.headers.iter() {
@@ -226,6 +229,7 @@ mod tests {
         check("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n", Err("two lengths"));
         check("HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\n", Err("not a number"));
         check("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", Err("not chunked"));
+        check("HTTP/1.1 004 Not Found\r\n\r\n", Err("status"));
         check("SSH-2.0-OpenSSH\r\n\r\n", Err("not HTTP"));
     }
 }
