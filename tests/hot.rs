@@ -164,13 +164,13 @@ fn an_admitted_request_with_a_key_allocates_only_what_it_sends() {
         request_id: id.as_bytes(),
         api: &stage.name().api,
         stage: &stage.name().stage,
-        route: &plan.path,
+        route: plan.path(),
         path: head.path,
         key: caller.key().map(|key| &**key.name()),
         authority: "127.0.0.1:8080",
         trace: &trace,
     };
-    let outgoing = check("outgoing", OUTGOING, || http.shape().outgoing(&head, &params, &context));
+    let outgoing = check("outgoing", OUTGOING, || http.outgoing(&head, &params, &context));
     let mut bytes = Vec::new();
     check("write", WRITTEN, || {
         bytes.clear();

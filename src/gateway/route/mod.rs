@@ -10,6 +10,8 @@
 
 mod canary;
 mod domains;
+mod edges;
+mod methods;
 mod pattern;
 mod tree;
 

@@ -185,7 +185,7 @@ impl<'c> Compiler<'c> {
                 let id = StageId(stages.len() as u32);
                 domains.add_stage(api_name, stage_name, id);
                 let name = StageName { api: api_name.as_str().into(), stage: stage_name.as_str().into() };
-                stages.push(self.stage(id, name, api, stage, &routes, &format));
+                stages.push(self.stage(id, name.into(), api, stage, &routes, &format));
             }
         }
         self.domains(&mut domains);

@@ -1,7 +1,9 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
 
+use super::super::Http;
 use super::super::origin::{Origin, Reply};
 use super::super::pool::Pools;
 use super::*;
@@ -22,7 +24,7 @@ impl Bench {
         Bench { connector: Connector::new(None), clock: Clock::system(), pools: Pools::default() }
     }
 
-    fn http(&self, uri: &str, targets: &[String], tls: UpstreamTls) -> Http {
+    fn http(&self, uri: &str, targets: &[String], tls: UpstreamTls) -> Arc<BackEnd> {
         let located = |text: &str| Located::new(text.to_owned(), Span::default());
         let integration = HttpIntegration {
             is_proxy: true,
@@ -40,14 +42,15 @@ impl Bench {
             request_parameters: Vec::new(),
             transformation: None,
         };
-        Http::compile(&integration, &IndexMap::new(), &[], &self.pools).expect("a good integration")
+        let http = Http::compile(&integration, &IndexMap::new(), &[], &self.pools).expect("a good integration");
+        Arc::clone(http.back_end())
     }
 
-    fn to(&self, origin: &Origin) -> Http {
+    fn to(&self, origin: &Origin) -> Arc<BackEnd> {
         self.http(&format!("http://{}/", origin.address), &[], UpstreamTls::default())
     }
 
-    async fn open(&self, http: &Http, method: &str, body: Option<&'static str>) -> Result<Exchange<'_>, Answer> {
+    async fn open(&self, http: &BackEnd, method: &str, body: Option<&'static str>) -> Result<Exchange<'_>, Answer> {
         let mut request = RequestHeader::build_no_case(method, b"/x", None).unwrap();
         request.insert_header("host", "back.example").unwrap();
         let deadline = http.deadline(self.clock.now());
@@ -56,7 +59,12 @@ impl Bench {
     }
 
     /// Status and body, or the refusal's code.
-    async fn ask(&self, http: &Http, method: &str, body: Option<&'static str>) -> Result<(u16, String), &'static str> {
+    async fn ask(
+        &self,
+        http: &BackEnd,
+        method: &str,
+        body: Option<&'static str>,
+    ) -> Result<(u16, String), &'static str> {
         let told = |answer: Answer| answer.refusal.code();
         let mut exchange = self.open(http, method, body).await.map_err(told)?;
         let mut text = Vec::new();
@@ -68,7 +76,7 @@ impl Bench {
         Ok((status, String::from_utf8(text).unwrap()))
     }
 
-    fn get<'a>(&'a self, http: &'a Http) -> impl Future<Output = Result<(u16, String), &'static str>> + 'a {
+    fn get<'a>(&'a self, http: &'a BackEnd) -> impl Future<Output = Result<(u16, String), &'static str>> + 'a {
         self.ask(http, "GET", None)
     }
 }

@@ -54,7 +54,7 @@ impl Express {
             Target::Mock(mock) => return Way::Held(Held::Fixed(Box::new(fixed(mock)))),
             Target::Http(http) => http,
         };
-        let streamed = if http.is_plain() { Way::PassOn } else { Way::HandOver };
+        let streamed = if http.back_end().is_plain() { Way::PassOn } else { Way::HandOver };
         let Some(cache) = &plan.cache else { return streamed };
         let found = match look_up(head, ctx, cache) {
             Ok(found) => found,
