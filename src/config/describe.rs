@@ -4,10 +4,10 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Api, ApiKey, Canary, Certificate, ClientAuth, Config, Domain, HealthCheck, HttpIntegration, IntegrationKind,
-    KeyDigest, KeyPart, Listen, ListenTls, Located, LogDestination, LogFormat, ParameterMapping, ParameterSource,
-    ParameterTarget, Route, RouteCache, Server, Sources, Stage, StageCache, Sticky, Target, Telemetry, Throttle,
-    UpstreamTls, UsagePlan, api_key,
+    Api, ApiKey, Canary, Certificate, ClientAuth, Config, Cors, Domain, GatewayResponse, HealthCheck, HttpIntegration,
+    IntegrationKind, KeyDigest, KeyPart, Listen, ListenTls, Located, LogDestination, LogFormat, ParameterMapping,
+    ParameterSource, ParameterTarget, ResponseHeaderSource, Route, RouteCache, Server, Sources, Stage, StageCache,
+    Sticky, Target, Telemetry, Throttle, UpstreamTls, UsagePlan, api_key,
 };
 use crate::base::units::{write_duration, write_size};
 
@@ -60,6 +60,27 @@ impl Describe<'_> {
             "errors": api.errors().as_str(),
             "routes": api.definition.routes.iter().map(|route| (name(route), self.route(route))).collect::<Map<_, _>>(),
             "stages": named(&api.stages, |stage| self.stage(stage)),
+            "gateway_responses": api.definition.gateway_responses.iter().map(|(kind, response)| {
+                (kind.as_str().to_owned(), self.gateway_response(response))
+            }).collect::<Map<_, _>>(),
+            "cors": api.definition.cors.as_ref().map(describe_cors),
+            "method_override": api.method_override,
+        })
+    }
+
+    fn gateway_response(self, response: &GatewayResponse) -> Value {
+        let header = |(name, source): &(String, ResponseHeaderSource)| {
+            let source = match source {
+                ResponseHeaderSource::Static(text) => format!("'{}'", self.text(text)),
+                source => source.to_string(),
+            };
+            (name.clone(), json!(source))
+        };
+        let template = |(media_type, text): (&String, &Located<String>)| (media_type.clone(), json!(self.text(text)));
+        json!({
+            "status": response.status,
+            "headers": response.headers.iter().map(header).collect::<Map<_, _>>(),
+            "templates": response.templates.iter().map(template).collect::<Map<_, _>>(),
         })
     }
 
@@ -168,6 +189,17 @@ impl Describe<'_> {
             },
         })
     }
+}
+
+fn describe_cors(cors: &Cors) -> Value {
+    json!({
+        "allow_origins": cors.allow_origins,
+        "allow_methods": cors.allow_methods,
+        "allow_headers": cors.allow_headers,
+        "expose_headers": cors.expose_headers,
+        "max_age": cors.max_age.map(write_duration),
+        "allow_credentials": cors.allow_credentials,
+    })
 }
 
 fn describe_server(server: &Server) -> Value {

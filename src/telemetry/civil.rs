@@ -5,8 +5,8 @@ use jiff::{Timestamp, tz::TimeZone};
 use crate::base::push_number;
 
 /// Writes moments as text. Remembers the second it wrote last: most lines of a busy thread share it.
-#[derive(Default)]
-pub(super) struct Civil {
+#[derive(Debug, Default)]
+pub struct Civil {
     rfc3339: Second,
     clf: Second,
 }
@@ -30,7 +30,7 @@ impl Civil {
 }
 
 /// One second in one format.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Second {
     unix_s: u64,
     text: String,

@@ -28,6 +28,7 @@ mod trace;
 mod variable;
 
 pub use access_log::AccessLog;
+pub use civil::Civil;
 pub use defence::{Cut, Shed};
 pub use facts::{CacheOutcome, Facts, IntegrationFacts};
 pub use format::Format;
@@ -36,6 +37,7 @@ pub use line::Line;
 pub use metrics::{CacheFacts, Metrics};
 pub use route_series::RouteSeries;
 pub use trace::Trace;
+pub use variable::{Escape, Variable};
 
 use std::time::Duration;
 

@@ -48,6 +48,7 @@ pub use pick::{InFlight, Pick};
 pub use pool::{Pool, Pools};
 pub use retry::{is_idempotent, may_retry};
 
+use super::transform::ApiTerms;
 use crate::config::{Fault, Integration, IntegrationKind};
 
 /// What answers a route in one variant of a stage.
@@ -64,15 +65,18 @@ impl Target {
         integration: &Integration,
         variables: &IndexMap<String, String>,
         names: &[Box<str>],
+        terms: ApiTerms<'_>,
         pools: &Pools,
     ) -> Result<Target, Vec<Fault>> {
         Ok(match &integration.kind {
-            IntegrationKind::Http(http) => Target::Http(Http::compile(http, variables, names, pools)?),
+            IntegrationKind::Http(http) => Target::Http(Http::compile(http, variables, names, terms, pools)?),
             IntegrationKind::Unserved(unserved) => {
                 let message = format!("integrations of type {} are not served by this release", unserved.kind);
                 return Err(vec![Fault::at(integration.span, message)]);
             }
-            IntegrationKind::Mock(answer) => Target::Mock(Arc::new(Mock::compile(answer, integration.span)?)),
+            IntegrationKind::Mock(answer) => {
+                Target::Mock(Arc::new(Mock::compile(answer, integration.span, terms.ignores_cors)?))
+            }
         })
     }
 }

@@ -18,6 +18,7 @@ mod ctx;
 mod express;
 mod fetches;
 mod passed;
+mod signature;
 mod source;
 mod tls;
 mod wire;
@@ -35,8 +36,8 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use super::snapshot::Live;
-use super::transform;
 use crate::base::{Answer, Fields};
+use admission::Admission;
 use asked::{Asked, HeadSize};
 use ctx::Ctx;
 pub use express::{Express, Peer};
@@ -75,7 +76,7 @@ pub struct Conductor {
 }
 
 impl Conductor {
-    async fn admit(&self, session: &Session, ctx: &mut Ctx) -> std::result::Result<(), Answer> {
+    async fn admit(&self, session: &Session, ctx: &mut Ctx) -> std::result::Result<Admission, Answer> {
         let sent = Asked::of_session(session, &None, ctx.snapshot.trusted_proxies()).head;
         (ctx.facts.request_id, ctx.facts.trace) = arrival::identify(&sent, ctx.facts.started);
         arrival::check(&sent, HeadSize::of_session(session), ctx)?;
@@ -118,10 +119,12 @@ impl ProxyHttp for Conductor {
     /// Everything up to the back end. `true`: the request has its answer.
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
         // What the express lane hands over with its context was admitted there.
-        if ctx.admitted.is_none()
-            && let Err(answer) = self.admit(session, ctx).await
-        {
-            return self.refuse(session, ctx, answer).await;
+        if ctx.admitted.is_none() {
+            match self.admit(session, ctx).await {
+                Ok(Admission::Admitted) => {}
+                Ok(Admission::Preflight(reply)) => return self.reply(session, ctx, *reply).await,
+                Err(answer) => return self.refuse(session, ctx, answer).await,
+            }
         }
         self.answer_without_streaming(session, ctx).await
     }
@@ -158,7 +161,7 @@ impl ProxyHttp for Conductor {
     async fn upstream_response_filter(&self, _: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
         attempt::after_response_head(&self.live, head, ctx);
         change::make_change(head.status.as_u16(), &Fields::Map(&head.headers), ctx, self.live.clock().now());
-        transform::clean_response(head);
+        passed::cleaning_of(ctx).clean(head);
         Ok(())
     }
 

@@ -7,14 +7,20 @@
 //! Cost: an answer is written once, into a buffer that is there already; only where a protocol wants a header map are
 //! its fields collected.
 
+mod cors;
+mod gateway_response;
+mod pieces;
 mod problem;
 mod reply;
 mod seal;
 mod send;
 mod sink;
 
-pub use problem::Refused;
+pub use cors::{Cors, Grant, is_preflight};
+pub use gateway_response::{GatewayResponses, Response};
+pub use pieces::Asking;
+pub use problem::{Custom, Refused};
 pub use reply::Reply;
-pub use seal::Seal;
+pub use seal::{AwsSeal, Seal};
 pub use send::{DRAIN_TIMEOUT, may_drain, send, send_head};
 pub use sink::Sink;

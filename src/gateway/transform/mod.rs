@@ -20,6 +20,7 @@ mod fields;
 mod outgoing;
 mod parameters;
 mod query;
+mod remap;
 mod response;
 mod shape;
 mod stage_variables;
@@ -27,7 +28,8 @@ mod uri;
 
 pub use context::Context;
 pub use outgoing::Outgoing;
-pub use response::{clean_response, for_each_clean_field};
-pub use shape::Shape;
+pub use remap::remapped;
+pub use response::{Cleaning, is_of_cors};
+pub use shape::{ApiTerms, Shape};
 pub use stage_variables::substitute;
 pub use uri::{Origin, UriTemplate, split_authority};

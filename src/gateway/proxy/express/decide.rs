@@ -4,7 +4,7 @@ use super::Express;
 use crate::base::{Answer, Head};
 use crate::gateway::cache::{Entry, Lookup};
 use crate::gateway::integrate::Target;
-use crate::gateway::proxy::admission;
+use crate::gateway::proxy::admission::{self, Admission};
 use crate::gateway::proxy::answers::{fixed, hit, not_cached, select};
 use crate::gateway::proxy::arrival;
 use crate::gateway::proxy::asked::{Asked, HeadSize};
@@ -40,10 +40,11 @@ impl Express {
         }
         let canonical = ctx.canonical.clone();
         let head = Head { path: canonical.as_deref().unwrap_or(sent.head.path), ..sent.head };
-        if let Err(answer) = admission::admit(&self.live, &head, ctx).await {
-            return Way::Held(Held::Refused(answer));
+        match admission::admit(&self.live, &head, ctx).await {
+            Ok(Admission::Admitted) => self.decide(&sent.at(canonical.as_deref()), ctx),
+            Ok(Admission::Preflight(reply)) => Way::Held(Held::Fixed(reply)),
+            Err(answer) => Way::Held(Held::Refused(answer)),
         }
-        self.decide(&sent.at(canonical.as_deref()), ctx)
     }
 
     /// Asks the phases after admission in their order.

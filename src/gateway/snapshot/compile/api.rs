@@ -8,11 +8,13 @@ use crate::base::{RouteId, StageId, StageName, Variant};
 use crate::config::{self, ErrorStyle, Fault};
 use crate::gateway::authorize;
 use crate::gateway::integrate::Target;
+use crate::gateway::respond::{Cors, GatewayResponses};
 use crate::gateway::route::{Canary, Pattern, Tree};
 use crate::gateway::snapshot::caches::Caches;
 use crate::gateway::snapshot::deployment::deployment_of;
-use crate::gateway::snapshot::stage::{Plan, Stage};
+use crate::gateway::snapshot::stage::{Manners, Plan, Stage};
 use crate::gateway::throttle::{self, Limiter, Rate};
+use crate::gateway::transform::ApiTerms;
 use crate::telemetry::{Format, RouteSeries};
 
 /// An API's routes: ids, tree, and what is the same in all its stages.
@@ -82,7 +84,7 @@ impl<'c> Compiler<'c> {
         }
         let plans = |compiler: &mut Self, variant: Variant, variables: &IndexMap<String, String>| -> Box<[Plan]> {
             let entries = routes.entries.iter().zip(&limits);
-            let plan = |(entry, limits)| compiler.plan(&name, variant, variables, written, &caches, entry, limits);
+            let plan = |(entry, limits)| compiler.plan(&name, variant, variables, api, written, &caches, entry, limits);
             entries.filter_map(plan).collect()
         };
         let stable_plans = plans(self, Variant::Stable, &written.variables);
@@ -90,6 +92,11 @@ impl<'c> Compiler<'c> {
             Some(canary) => plans(self, Variant::Canary, &merged(&written.variables, &canary.variables)),
             None => Box::default(),
         };
+        let manners = self.manners(&api.definition, api.errors(), &written.variables);
+        let canary_manners = written.canary.as_ref().map(|canary| {
+            let definition = canary.definition.as_deref().unwrap_or(&api.definition);
+            self.manners(definition, api.errors(), &merged(&written.variables, &canary.variables))
+        });
         let honors_origin = stable_plans.iter().chain(&canary_plans).any(Plan::honors_origin);
         let format = match &written.access_log_format {
             Some(own) => self.format(own, Some(written.span)),
@@ -107,7 +114,25 @@ impl<'c> Compiler<'c> {
             format,
             honors_origin,
             cache: caches.store().cloned(),
+            manners,
+            canary_manners: canary_manners.unwrap_or_default(),
+            takes_method_override: api.method_override,
         }
+    }
+
+    fn manners(
+        &mut self,
+        definition: &config::Definition,
+        style: ErrorStyle,
+        variables: &IndexMap<String, String>,
+    ) -> Manners {
+        let (written, has_cors) = (&definition.gateway_responses, definition.cors.is_some());
+        let responses = GatewayResponses::compile(written, style, variables, has_cors).unwrap_or_else(|mut faults| {
+            faults.retain(|fault| !self.faults.contains(fault));
+            self.faults.append(&mut faults);
+            None
+        });
+        Manners { responses, cors: definition.cors.as_ref().map(Cors::compile) }
     }
 
     #[expect(clippy::too_many_arguments, reason = "a plan is where route, stage and variant meet")]
@@ -116,12 +141,19 @@ impl<'c> Compiler<'c> {
         stage: &Arc<StageName>,
         variant: Variant,
         variables: &IndexMap<String, String>,
+        api: &config::Api,
         written: &config::Stage,
         caches: &Caches<'_>,
         Entry { route, method, path, parameter_names }: &Entry<'_>,
         limits: &throttle::Limits,
     ) -> Option<Plan> {
-        let target = match Target::compile(&route.integration, variables, parameter_names, self.pools) {
+        let terms = ApiTerms {
+            api: &stage.api,
+            is_aws: api.errors() == ErrorStyle::Aws,
+            // A route that is written for OPTIONS answers preflights itself.
+            ignores_cors: api.definition.cors.is_some() && &**method != "OPTIONS",
+        };
+        let target = match Target::compile(&route.integration, variables, parameter_names, terms, self.pools) {
             Ok(target) => target,
             Err(mut faults) => {
                 // The same fault in every stage and variant is one fault.
@@ -132,8 +164,8 @@ impl<'c> Compiler<'c> {
         };
         let shares = written.canary.as_ref().is_some_and(|canary| canary.use_stage_cache);
         let (deployment, cache_variant) = match variant {
-            Variant::Canary if shares => (deployment_of(route, &written.variables), Variant::Stable),
-            _ => (deployment_of(route, variables), variant),
+            Variant::Canary if shares => (deployment_of(route, &written.variables, terms), Variant::Stable),
+            _ => (deployment_of(route, variables, terms), variant),
         };
         // Checked for every route; a fixed answer is at hand anyway.
         let cache = caches.plan(route, parameter_names, deployment, cache_variant, &mut self.faults);
