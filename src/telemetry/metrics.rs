@@ -472,6 +472,19 @@ mod tests {
     }
 
     #[test]
+    fn each_method_of_a_route_has_series_of_its_own() {
+        let (metrics, facts, route) = (Metrics::new(10, STARTED), facts(), route());
+        for method in ["PUT", "GET", "BREW", "GET", "PUT", "GET"] {
+            metrics.record(&Line { method, route: Some(&route), ..line(&facts) }, STARTED);
+        }
+        let known_by = r#"api="orders",stage="prod",variant="stable",route="/orders/{id}""#;
+        for (method, count) in [("GET", 3), ("PUT", 2), ("other", 1)] {
+            let series = format!(r#"{{{known_by},method="{method}",status="200"}} {count}"#);
+            check(&metrics, &format!("tollgate_requests_total{series}"));
+        }
+    }
+
+    #[test]
     fn series_outlive_the_configuration_that_opened_them() {
         let metrics = Metrics::new(10, STARTED);
         for _ in 0..2 {

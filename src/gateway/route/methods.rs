@@ -19,6 +19,7 @@ pub(super) enum Methods {
     #[default]
     None,
     One(Verb, RouteId),
+    #[expect(clippy::box_collection, reason = "a vector in place would make every node half as large again")]
     Several(Box<Vec<(Verb, RouteId)>>),
 }
 

@@ -233,3 +233,13 @@ async fn certificates_and_names_are_verified() {
     assert_eq!(ask("other.example", true, None).await, Err("back_end_failed"), "another's name");
     assert_eq!(ask("back.example", false, None).await, Err("back_end_failed"), "an unknown authority");
 }
+
+#[test]
+fn what_differs_in_its_target_alone_is_one_back_end_for_as_long_as_a_route_has_it() {
+    let bench = Bench::new();
+    let [one, same, other] = ["http://10.0.0.1/a", "http://10.0.0.1/b?c=d", "http://10.0.0.1:81/a"]
+        .map(|uri| bench.http(uri, &[], UpstreamTls::default()));
+    assert!(Arc::ptr_eq(&one, &same) && !Arc::ptr_eq(&one, &other));
+    drop((one, same));
+    assert_eq!(bench.pools.alive().len(), 1);
+}
