@@ -1,3 +1,4 @@
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderName, HeaderValue};
 use indexmap::IndexMap;
 
@@ -32,6 +33,9 @@ struct Template {
     escape: Escape,
     body: Pieces,
 }
+
+/// The gateway's: these would contradict it.
+const FRAMING: [HeaderName; 4] = [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, UPGRADE];
 
 /// The media type that is sent where the client says nothing of another.
 const JSON: &str = "application/json";
@@ -89,6 +93,9 @@ impl Response {
         for (name, source) in written.headers.iter().filter(|(name, _)| !(ignores_cors && is_of_cors(name.as_bytes())))
         {
             match HeaderName::from_bytes(name.as_bytes()) {
+                Ok(name) if FRAMING.contains(&name) => faults.push(
+                    Fault::at(written.span, format!("the gateway writes \"{name}\" itself")).with_help("leave it out"),
+                ),
                 Ok(name) => fields.push((name, Pieces::of_source(source, variables))),
                 Err(_) => faults.push(Fault::at(written.span, format!("\"{name}\" is not a header's name"))),
             }
@@ -127,7 +134,7 @@ impl Response {
     /// Hands over its fields. One whose value is not there, or cannot be a field's, is not sent.
     pub(super) fn fields(&self, asking: &Asking<'_>, sink: &mut impl Sink) {
         if let Some(template) = self.template(asking)
-            && !self.fields.iter().any(|(name, _)| *name == http::header::CONTENT_TYPE)
+            && !self.fields.iter().any(|(name, _)| *name == CONTENT_TYPE)
         {
             sink.text("content-type", template.media_type.as_bytes());
         }

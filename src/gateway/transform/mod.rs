@@ -9,7 +9,7 @@
 //! …) is never the client's word, and no `Connection` nomination removes it or strips credentials. `x-api-key` stays
 //! here unless it is mapped. A path parameter cannot leave its place in the target. The host is never the client's
 //! choice.
-//! Absent: body templates.
+//! In aws style one table (`remap.rs`) says what is dropped and renamed, either way. Absent: body templates.
 //!
 //! Cost: bytes are written where they are sent from, without an allocation and without a lookup of a configuration's
 //! names; a query parameter that is mapped costs one scan of the query. Pingora's map of fields allocates.

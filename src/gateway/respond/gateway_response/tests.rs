@@ -176,3 +176,24 @@ fn in_aws_style_the_type_of_the_error_stays() {
     assert_eq!((reply.status, &reply.body[..]), (400, &b"{}"[..]));
     assert_eq!(field(&reply, "x-amzn-errortype"), Some("LimitExceededException"));
 }
+
+#[test]
+fn what_frames_an_answer_is_not_an_apis_to_say() {
+    let all = IndexMap::from([(ResponseType::Throttled, written(None, &[("content-length", "'1'")], &[]))]);
+    let faults = GatewayResponses::compile(&all, ErrorStyle::Aws, &IndexMap::new(), false).unwrap_err();
+    assert!(faults[0].message.contains("writes \"content-length\" itself"), "{faults:?}");
+}
+
+proptest::proptest! {
+    /// Whatever an operator writes and a client sends: what is JSON without the client's words is JSON with them.
+    #[test]
+    fn no_client_can_break_a_document(before in "[^\"\\\\\\p{C}]{0,8}", value in proptest::collection::vec(32u8..=126, 0..20)) {
+        let text = format!(r#"{{"a":"{before}$method.request.header.x-own"}}"#);
+        let all = [(ResponseType::Default4xx, written(None, &[], &[(JSON, &text)]))];
+        let responses = compile(&all, ErrorStyle::Aws);
+        let reply = ask(&responses, ErrorStyle::Aws, Refusal::RouteThrottled, &[("x-own", &value)]);
+        let document: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        let said = document["a"].as_str().unwrap();
+        proptest::prop_assert!(said.ends_with(std::str::from_utf8(&value).unwrap()), "{said}");
+    }
+}
