@@ -237,7 +237,7 @@ fn refusal(c: &mut Criterion) {
         group.bench_function(name, |b| {
             b.iter(|| {
                 out.clear();
-                let refused = Refused { answer: black_box(&answer), style, request_id: &id };
+                let refused = Refused { answer: black_box(&answer), style, request_id: &id, custom: None };
                 refused.fields(&mut out);
                 refused.body(&mut out);
             })

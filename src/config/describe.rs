@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use super::{
     Api, ApiKey, Canary, Certificate, ClientAuth, Config, Cors, Domain, GatewayResponse, HealthCheck, HttpIntegration,
     IntegrationKind, KeyDigest, KeyPart, Listen, ListenTls, Located, LogDestination, LogFormat, ParameterMapping,
-    ParameterSource, ParameterTarget, ResponseHeaderSource, Route, RouteCache, Server, Sources, Stage, StageCache,
-    Sticky, Target, Telemetry, Throttle, UpstreamTls, UsagePlan, api_key,
+    ParameterSource, ParameterTarget, ResponseHeaderSource, ResponseType, Route, RouteCache, Server, Sources, Stage,
+    StageCache, Sticky, Target, Telemetry, Throttle, UpstreamTls, UsagePlan, api_key,
 };
 use crate::base::units::{write_duration, write_size};
 
@@ -60,12 +60,15 @@ impl Describe<'_> {
             "errors": api.errors().as_str(),
             "routes": api.definition.routes.iter().map(|route| (name(route), self.route(route))).collect::<Map<_, _>>(),
             "stages": named(&api.stages, |stage| self.stage(stage)),
-            "gateway_responses": api.definition.gateway_responses.iter().map(|(kind, response)| {
-                (kind.as_str().to_owned(), self.gateway_response(response))
-            }).collect::<Map<_, _>>(),
+            "gateway_responses": self.gateway_responses(&api.definition.gateway_responses),
             "cors": api.definition.cors.as_ref().map(describe_cors),
             "method_override": api.method_override,
         })
+    }
+
+    fn gateway_responses(self, all: &IndexMap<ResponseType, GatewayResponse>) -> Value {
+        let described = all.iter().map(|(kind, response)| (kind.as_str().to_owned(), self.gateway_response(response)));
+        described.collect::<Map<_, _>>().into()
     }
 
     fn gateway_response(self, response: &GatewayResponse) -> Value {

@@ -1,6 +1,5 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -24,8 +23,7 @@ impl Conductor {
     /// Answers with a refusal. `true`, as Pingora wants it: the request has its answer.
     pub(super) async fn refuse(&self, session: &mut Session, ctx: &mut Ctx, answer: Answer) -> Result<bool> {
         let canonical = ctx.canonical.clone();
-        let trusted = Arc::clone(&ctx.snapshot);
-        let asked = Asked::of_session(session, &canonical, trusted.trusted_proxies());
+        let asked = Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies());
         let reply = refusal(answer, Some(&asked), ctx);
         self.reply(session, ctx, reply).await
     }
