@@ -128,7 +128,10 @@ fn fields_with_key(key: usize) -> HeaderMap {
 
 /// The plan of the route that `path`, the path below the stage, leads to.
 fn plan<'s>(stage: &'s Stage, path: &str) -> &'s Plan {
-    stage.plan(Variant::Stable, stage.tree(Variant::Stable).find("GET", path).expect("a route of the configuration").route)
+    stage.plan(
+        Variant::Stable,
+        stage.tree(Variant::Stable).find("GET", path).expect("a route of the configuration").route,
+    )
 }
 
 /// The output of a future that waits only now and then: `again` makes another one if it does.
@@ -238,7 +241,7 @@ fn refusal(c: &mut Criterion) {
         group.bench_function(name, |b| {
             b.iter(|| {
                 out.clear();
-                let refused = Refused { answer: black_box(&answer), style, request_id: &id };
+                let refused = Refused { answer: black_box(&answer), style, request_id: &id, custom: None };
                 refused.fields(&mut out);
                 refused.body(&mut out);
             })

@@ -250,7 +250,7 @@ fn a_refusal_allocates_nothing() {
     for (name, style) in [("standard", ErrorStyle::Standard), ("aws", ErrorStyle::Aws)] {
         check(name, REFUSED, || {
             out.clear();
-            let refused = Refused { answer: &answer, style, request_id: &id };
+            let refused = Refused { answer: &answer, style, request_id: &id, custom: None };
             refused.fields(&mut out);
             refused.body(&mut out);
             assert_eq!(refused.status(), 429);

@@ -25,7 +25,7 @@ struct Row {
 struct AwsRow {
     status: u16,
     error_type: &'static str,
-    /// The body's bytes, spacing as recorded from the service.
+    /// The body's bytes, spacing as recorded from the service. A message `…` is the answer's detail.
     body: &'static str,
 }
 
@@ -74,6 +74,9 @@ refusals! {
     /// The path has routes, none of them for this method; `Allow` lists theirs.
     MethodNotAllowed = "method_not_allowed", 405, "Method not allowed", Client,
         aws 403 "MissingAuthenticationTokenException" r#"{"message":"Missing Authentication Token"}"#;
+    /// Only in aws style: no route has this path and method, and the request's `Authorization` is no AWS signature.
+    IncompleteSignature = "incomplete_signature", 403, "Incomplete signature", Client,
+        aws 403 "IncompleteSignatureException" r#"{"message":"…"}"#;
     /// The client sent its request too slowly.
     RequestTimeout = "request_timeout", 408, "Request timed out", Client,
         aws 408 "RequestTimeoutException" r#"{"message":"Request Timeout"}"#;
@@ -163,6 +166,12 @@ impl Refusal {
     /// API Gateway's body, byte for byte.
     pub fn aws_body(self) -> &'static str {
         self.row().aws.body
+    }
+
+    /// What is said in API Gateway's body; `None`: the answer's detail.
+    pub fn aws_message(self) -> Option<&'static str> {
+        let message = self.aws_body().split_once(':').map(|(_, message)| message.trim_start());
+        message.and_then(|message| message.strip_prefix('"')?.strip_suffix("\"}")).filter(|message| *message != "…")
     }
 
     fn row(self) -> &'static Row {
@@ -259,6 +268,9 @@ mod tests {
         for (row, refusal) in TABLE.iter().zip(Refusal::all()) {
             assert_eq!(row.code, refusal.code());
             assert!(refusal.doc().ends_with('.'), "{}", refusal.doc());
+            let body: serde_json::Value = serde_json::from_str(refusal.aws_body()).unwrap();
+            let said = body.as_object().unwrap().values().next().unwrap();
+            assert_eq!(said, refusal.aws_message().unwrap_or("…"));
         }
     }
 

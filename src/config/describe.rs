@@ -6,10 +6,10 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Acme, Admin, Api, ApiKey, Canary, Certificate, ClientAuth, Config, Domain, HealthCheck, HttpIntegration,
-    IntegrationKind, KeyDigest, KeyPart, Listen, ListenTls, Located, LogDestination, LogFormat, ParameterMapping,
-    ParameterSource, ParameterTarget, Route, RouteCache, Server, Sources, Stage, StageCache, Sticky, Target, Telemetry,
-    Throttle, UpstreamTls, UsagePlan, api_key,
+    Acme, Admin, Api, ApiKey, Canary, Certificate, ClientAuth, Config, Domain, GatewayResponse, HealthCheck,
+    HttpIntegration, IntegrationKind, KeyDigest, KeyPart, Listen, ListenTls, Located, LogDestination, LogFormat,
+    ParameterMapping, ParameterSource, ParameterTarget, ResponseHeaderSource, Route, RouteCache, Server, Sources,
+    Stage, StageCache, Sticky, Target, Telemetry, Throttle, UpstreamTls, UsagePlan, api_key,
 };
 use crate::base::units::{write_duration, write_size};
 
@@ -71,8 +71,25 @@ impl Describe<'_> {
             ("errors".to_owned(), api.errors().as_str().into()),
         ]);
         members.extend(self.definition(&api.definition));
+        members.insert("method_override".to_owned(), api.method_override.into());
         members.insert("stages".to_owned(), named(&api.stages, |stage| self.stage(stage)));
         members.into()
+    }
+
+    fn gateway_response(self, response: &GatewayResponse) -> Value {
+        let header = |(name, source): &(String, ResponseHeaderSource)| {
+            let source = match source {
+                ResponseHeaderSource::Static(text) => format!("'{}'", self.text(text)),
+                source => source.to_string(),
+            };
+            (name.clone(), json!(source))
+        };
+        let template = |(media_type, text): (&String, &Located<String>)| (media_type.clone(), json!(self.text(text)));
+        json!({
+            "status": response.status,
+            "headers": response.headers.iter().map(header).collect::<Map<_, _>>(),
+            "templates": response.templates.iter().map(template).collect::<Map<_, _>>(),
+        })
     }
 
     fn route(self, route: &Route) -> Value {

@@ -25,7 +25,7 @@ pub enum IntegrationKind {
     Http(Box<HttpIntegration>),
     Mock(MockAnswer),
     /// A document declares it; every request gets the answer for an API that is not configured properly.
-    Unserved(UnservedIntegration),
+    Unserved(Box<UnservedIntegration>),
 }
 
 /// An integration that this release does not serve, as a document declares it.

@@ -1,9 +1,10 @@
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Trace;
-use crate::base::{LogDetail, Now, Refusal, RequestId};
+use crate::base::{Ascii, LogDetail, Now, Refusal, RequestId};
 
 /// What one request is known by, written as it is learned and never branched on.
 ///
@@ -25,6 +26,8 @@ pub struct Facts {
     pub bytes_out: u64,
     /// Why the gateway answered by itself.
     pub refusal: Option<Refusal>,
+    /// What `$context.error.message` is, where it is not the refusal's title.
+    pub message: Option<Cow<'static, str>>,
     /// What the log may say about a failure and the client may not know.
     pub detail: LogDetail,
     pub cache: CacheOutcome,
@@ -47,11 +50,22 @@ impl Facts {
             bytes_in: 0,
             bytes_out: 0,
             refusal: None,
+            message: None,
             detail: LogDetail::default(),
             cache: CacheOutcome::default(),
             is_canary: None,
             integration: IntegrationFacts::default(),
         }
+    }
+
+    /// The value of `x-amz-apigw-id`.
+    pub fn extended_request_id(&self) -> Ascii<16> {
+        self.request_id.extended(self.started)
+    }
+
+    /// What the client was told is wrong, in a few words.
+    pub(super) fn error_message(&self) -> Option<&str> {
+        self.message.as_deref().or(self.refusal.map(Refusal::title))
     }
 
     /// The status to report: what was answered, or 499 when nothing was.

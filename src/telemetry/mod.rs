@@ -33,7 +33,7 @@ mod variable;
 
 pub use access_log::AccessLog;
 pub use audit::{AuditLog, Author, Change};
-pub use civil::clf_time;
+pub use civil::{Civil, clf_time};
 pub use defence::{AdminRefusal, Cut, Shed};
 pub use facts::{CacheOutcome, Facts, IntegrationFacts};
 pub use format::Format;
@@ -43,6 +43,7 @@ pub use log::Log;
 pub use metrics::{CacheFacts, Metrics};
 pub use route_series::RouteSeries;
 pub use trace::Trace;
+pub use variable::{Escape, Variable};
 
 use std::time::Duration;
 

@@ -49,7 +49,7 @@ pub use pool::{Pool, Pools};
 pub use retry::{is_idempotent, may_retry};
 
 use crate::config::{Fault, Integration, IntegrationKind, MockAnswer, Span, Transformation};
-use crate::gateway::transform::Mapping;
+use crate::gateway::transform::{ApiTerms, Mapping};
 
 /// What answers a route in one variant of a stage.
 #[derive(Debug)]
@@ -94,11 +94,12 @@ impl Target {
         integration: &Integration,
         variables: &IndexMap<String, String>,
         names: &[Box<str>],
+        terms: ApiTerms<'_>,
         pools: &Pools,
     ) -> Result<Target, Vec<Fault>> {
         Ok(match &integration.kind {
             IntegrationKind::Http(written) => {
-                let http = Http::compile(written, variables, names, pools)?;
+                let http = Http::compile(written, variables, names, terms, pools)?;
                 match &written.transformation {
                     Some(transformation) => {
                         Mapped::compile(transformation, Some(http), integration.span, variables, names)?
@@ -113,7 +114,9 @@ impl Target {
                 Mapped::compile(transformation, None, integration.span, variables, names)?
             }
             IntegrationKind::Unserved(unserved) => Target::Unserved(unserved.kind.as_str().into()),
-            IntegrationKind::Mock(answer) => Target::Mock(Arc::new(Mock::compile(answer, integration.span)?)),
+            IntegrationKind::Mock(answer) => {
+                Target::Mock(Arc::new(Mock::compile(answer, integration.span, terms.ignores_cors)?))
+            }
         })
     }
 }

@@ -6,7 +6,7 @@ use pingora_proxy::Session;
 
 use super::Conductor;
 use super::admission::body_too_large;
-use super::answers::{hit, not_cached, not_modified, select, stored, unserved};
+use super::answers::{hit, not_cached, not_modified, note_refusal, select, stored, unserved};
 use super::asked::Asked;
 use super::ctx::Ctx;
 use super::fetches::{Fetched, Order};
@@ -271,9 +271,8 @@ impl Conductor {
                     exchange.finish().await;
                     return Ok(true);
                 }
-                Err(answer) => {
-                    ctx.facts.refusal = Some(answer.refusal);
-                    ctx.facts.detail = answer.log;
+                Err(mut answer) => {
+                    note_refusal(&mut answer, ctx);
                     return cut();
                 }
             }

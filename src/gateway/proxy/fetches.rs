@@ -17,7 +17,6 @@ use crate::base::{Answer, Refusal};
 use crate::gateway::cache::{self, Leader, Sharing};
 use crate::gateway::integrate::{self, BackEnd, Exchange};
 use crate::gateway::snapshot::Live;
-use crate::gateway::transform;
 use crate::telemetry::IntegrationFacts;
 
 /// The exchanges that a worker carries out itself, each for all who ask for its key.
@@ -110,7 +109,7 @@ impl Fetches {
                 };
             }
         };
-        transform::clean_response(&mut exchange.head);
+        back_end.shape().cleaning().clean(&mut exchange.head);
         let status = exchange.head.status;
         if status == StatusCode::NOT_MODIFIED && leader.is_validating() {
             leader.confirmed(&exchange.head.headers, clock.now());

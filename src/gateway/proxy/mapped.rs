@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use pingora_error::Result;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
@@ -13,10 +13,13 @@ use super::cached::{note, read_body};
 use super::ctx::Ctx;
 use super::passed::context;
 use crate::base::{Answer, Refusal};
+use crate::config::ErrorStyle;
 use crate::gateway::cache::{Ask, Leader, Sharing};
 use crate::gateway::integrate::{self, Exchange, Mapped, Target};
 use crate::gateway::respond::Reply;
-use crate::gateway::transform::{Came, Made, Scene, Sent, apply_overrides, clean_response, decode, encoded_value};
+use crate::gateway::transform::{
+    Came, Made, Scene, Sent, apply_overrides, decode, encoded_value, is_of_cors, remapped,
+};
 use crate::telemetry::IntegrationFacts;
 use crate::template::{Override, Overrides};
 
@@ -42,7 +45,10 @@ impl Conductor {
     /// Carries a request out that nobody shares.
     pub(super) async fn answer_mapped(&self, session: &mut Session, ctx: &mut Ctx, mapped: &Mapped) -> Result<bool> {
         match self.carry_out(session, ctx, mapped).await {
-            Ok(Answered::Made(made)) => self.reply(session, ctx, reply_of(made)).await,
+            Ok(Answered::Made(made)) => {
+                let reply = reply_of(made, ctx);
+                self.reply(session, ctx, reply).await
+            }
             Ok(Answered::Passing(exchange)) => {
                 self.write_unshared_head(session, ctx, &exchange).await?;
                 self.write_rest(session, ctx, *exchange, None).await
@@ -68,7 +74,10 @@ impl Conductor {
         match answered {
             Ok(made) => {
                 note(ctx, ask.forwarded(self.share(leader, &made)));
-                self.reply(session, ctx, reply_of(made)).await
+                {
+                    let reply = reply_of(made, ctx);
+                    self.reply(session, ctx, reply).await
+                }
             }
             Err(answer) => {
                 note(ctx, ask.forwarded(false));
@@ -128,8 +137,8 @@ impl Conductor {
                 match opened {
                     Err(answer) => Err(answer),
                     Ok(mut exchange) => {
-                        clean_response(&mut exchange.head);
                         if mapped.mapping.passes_answers() {
+                            http.back_end().shape().cleaning().clean(&mut exchange.head);
                             ctx.facts.integration = told;
                             return Ok(Answered::Passing(Box::new(exchange)));
                         }
@@ -248,12 +257,22 @@ fn passed((status, fields, body): (u16, HeaderMap, Bytes)) -> Made {
     Made { status, fields: fields.map(|(name, value)| (name.clone(), value.clone())).collect(), body }
 }
 
-fn reply_of(made: Made) -> Reply {
+/// The answer under the names that it has for clients; what frames it, and what the gateway says itself, is left out.
+fn reply_of(made: Made, ctx: &Ctx) -> Reply {
     let mut reply = Reply::new(made.status, made.body);
-    let is_ours = |name: &header::HeaderName| *name == header::CONTENT_LENGTH || *name == header::TRANSFER_ENCODING;
-    reply.fields.extend(made.fields.into_iter().filter(|(name, _)| !is_ours(name)));
+    let is_aws = ctx.style() == ErrorStyle::Aws;
+    for (name, value) in made.fields {
+        let renamed = remapped(name.as_str()).filter(|_| is_aws).map(HeaderName::from_static);
+        let is_ours = FRAMING.contains(&name) || (ctx.cors.is_some() && is_of_cors(name.as_str().as_bytes()));
+        if renamed.is_some() || !is_ours {
+            reply.fields.push((renamed.unwrap_or(name), value));
+        }
+    }
     reply
 }
+
+const FRAMING: [HeaderName; 4] =
+    [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::UPGRADE];
 
 /// A request comes here with the place that it was matched to.
 fn unplaced() -> Answer {

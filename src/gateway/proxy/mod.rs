@@ -23,6 +23,7 @@ pub mod fuzzing;
 mod mapped;
 mod pace;
 mod passed;
+mod signature;
 mod source;
 mod tls;
 mod wire;
@@ -40,10 +41,9 @@ use pingora_error::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
-use super::respond::Reply;
 use super::snapshot::Live;
-use super::transform;
 use crate::base::{Answer, Fields};
+use admission::Admission;
 use asked::{Asked, HeadSize};
 use ctx::Ctx;
 use cut::{stopping, until_cut};
@@ -83,17 +83,16 @@ pub struct Conductor {
 }
 
 impl Conductor {
-    /// Asks the phases up to the back end; what comes instead is an answer that needs none.
-    async fn admit(&self, session: &Session, ctx: &mut Ctx) -> std::result::Result<Option<Reply>, Answer> {
+    async fn admit(&self, session: &Session, ctx: &mut Ctx) -> std::result::Result<Admission, Answer> {
         let sent = Asked::of_session(session, &None, ctx.snapshot.trusted_proxies()).head;
         (ctx.facts.request_id, ctx.facts.trace) = arrival::identify(&sent, ctx.facts.started);
         arrival::check(&sent, HeadSize::of_session(session), ctx)?;
         let canonical = ctx.canonical.clone();
         let head = Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies()).head;
         if let Some(reply) = self.live.issuance().answer(&head) {
-            return Ok(Some(reply));
+            return Ok(Admission::Answered(Box::new(reply)));
         }
-        admission::admit(&self.live, &head, ctx).await.map(|()| None)
+        admission::admit(&self.live, &head, ctx).await
     }
 }
 
@@ -133,8 +132,8 @@ impl ProxyHttp for Conductor {
         // What the express lane hands over with its context was admitted there.
         if ctx.admitted.is_none() {
             match self.admit(session, ctx).await {
-                Ok(None) => {}
-                Ok(Some(reply)) => return self.reply(session, ctx, reply).await,
+                Ok(Admission::Admitted) => {}
+                Ok(Admission::Answered(reply)) => return self.reply(session, ctx, *reply).await,
                 Err(answer) => return self.refuse(session, ctx, answer).await,
             }
         }
@@ -185,7 +184,7 @@ impl ProxyHttp for Conductor {
     async fn upstream_response_filter(&self, _: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
         attempt::after_response_head(&self.live, head, ctx);
         change::make_change(head.status.as_u16(), &Fields::Map(&head.headers), ctx, self.live.clock().now());
-        transform::clean_response(head);
+        passed::cleaning_of(ctx).clean(head);
         Ok(())
     }
 

@@ -1,40 +1,54 @@
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 
-use super::{Reply, Sink};
+use super::gateway_response::status_of;
+use super::{Asking, Reply, Response, Sink};
 use crate::base::{Answer, RateFacts, RequestId, push_escaped, push_number};
 use crate::config::ErrorStyle;
 
 const CHALLENGE: &[u8] = b"ApiKey realm=\"tollgate\", header=\"x-api-key\"";
 
 /// A refusal in the style of the API that it belongs to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Refused<'a> {
     pub answer: &'a Answer,
     pub style: ErrorStyle,
     pub request_id: &'a RequestId,
+    /// What the API says instead.
+    pub custom: Option<Custom<'a>>,
+}
+
+/// A gateway response of an API, and the request that it is filled from.
+#[derive(Clone, Copy)]
+pub struct Custom<'a> {
+    pub response: &'a Response,
+    pub asking: Asking<'a>,
 }
 
 impl Refused<'_> {
     pub fn status(&self) -> u16 {
-        match self.style {
-            ErrorStyle::Standard => self.answer.refusal.status(),
-            ErrorStyle::Aws => self.answer.refusal.aws_status(),
-        }
+        let own = self.custom.and_then(|custom| custom.response.status());
+        own.unwrap_or_else(|| status_of(self.answer.refusal, self.style))
     }
 
     /// Hands over every field but those of a [`Seal`](super::Seal).
     pub fn fields(&self, sink: &mut impl Sink) {
+        let mut rest = Beside { response: self.custom.map(|custom| custom.response), sink };
         match self.style {
-            ErrorStyle::Standard => self.standard_fields(sink),
-            ErrorStyle::Aws => self.aws_fields(sink),
+            ErrorStyle::Standard => self.standard_fields(&mut rest),
+            ErrorStyle::Aws => self.aws_fields(&mut rest),
+        }
+        if let Some(Custom { response, asking }) = &self.custom {
+            response.fields(asking, sink);
         }
     }
 
     /// Appends the body.
     pub fn body(&self, out: &mut Vec<u8>) {
-        match self.style {
-            ErrorStyle::Standard => self.problem(out),
-            ErrorStyle::Aws => out.extend_from_slice(self.answer.refusal.aws_body().as_bytes()),
+        match (&self.custom, self.style) {
+            (Some(Custom { response, asking }), _) if response.has_body() => response.body(asking, out),
+            (_, ErrorStyle::Standard) => self.problem(out),
+            (_, ErrorStyle::Aws) => self.message(out),
         }
     }
 
@@ -70,6 +84,18 @@ impl Refused<'_> {
         sink.text("x-amzn-errortype", self.answer.refusal.aws_error_type().as_bytes());
     }
 
+    fn message(&self, out: &mut Vec<u8>) {
+        let Answer { refusal, detail, .. } = self.answer;
+        match refusal.aws_message() {
+            Some(_) => out.extend_from_slice(refusal.aws_body().as_bytes()),
+            None => {
+                out.extend_from_slice(b"{\"message\":\"");
+                push_escaped(out, detail.as_bytes());
+                out.extend_from_slice(b"\"}");
+            }
+        }
+    }
+
     /// A problem document (RFC 9457), in the order in which people read it. Written by hand: a gateway under attack
     /// does little else, and only the detail can hold what JSON must escape.
     fn problem(&self, out: &mut Vec<u8>) {
@@ -79,7 +105,7 @@ impl Refused<'_> {
             out.extend_from_slice(part.as_bytes());
         }
         out.extend_from_slice(b"\",\"status\":");
-        push_number(out, refusal.status().into());
+        push_number(out, self.status().into());
         out.extend_from_slice(b",\"detail\":\"");
         push_escaped(out, answer.detail.as_bytes());
         for part in ["\",\"code\":\"", refusal.code(), "\",\"request_id\":\""] {
@@ -87,6 +113,24 @@ impl Refused<'_> {
         }
         out.extend_from_slice(self.request_id.as_bytes());
         out.extend_from_slice(b"\"}");
+    }
+}
+
+/// Leaves out what a gateway response says itself.
+struct Beside<'b, S> {
+    response: Option<&'b Response>,
+    sink: &'b mut S,
+}
+
+impl<S: Sink> Sink for Beside<'_, S> {
+    fn field(&mut self, name: &'static str, write: impl FnOnce(&mut Vec<u8>)) {
+        if !self.response.is_some_and(|response| response.sets(name)) {
+            self.sink.field(name, write);
+        }
+    }
+
+    fn named(&mut self, name: &HeaderName, value: HeaderValue) {
+        self.sink.named(name, value);
     }
 }
 
@@ -114,7 +158,7 @@ mod tests {
     use crate::base::Refusal;
 
     fn refuse(answer: &Answer, style: ErrorStyle) -> Reply {
-        Refused { answer, style, request_id: &RequestId::generate(0, 0) }.reply()
+        Refused { answer, style, request_id: &RequestId::generate(0, 0), custom: None }.reply()
     }
 
     fn field<'r>(reply: &'r Reply, name: &str) -> Option<&'r str> {
@@ -140,7 +184,7 @@ mod tests {
         let answer = Answer::new(Refusal::MethodNotAllowed, "no \"such\" method").with_allow("GET, HEAD".into());
         for style in [ErrorStyle::Standard, ErrorStyle::Aws] {
             let (mut lines, mut expected) = (Vec::new(), Vec::new());
-            Refused { answer: &answer, style, request_id: &RequestId::generate(0, 0) }.fields(&mut lines);
+            Refused { answer: &answer, style, request_id: &RequestId::generate(0, 0), custom: None }.fields(&mut lines);
             for (name, value) in refuse(&answer, style).fields {
                 crate::base::push_line(&mut expected, name.as_str().as_bytes(), value.as_bytes());
             }

@@ -32,5 +32,5 @@ pub use member::{Keys, Member, Membership, Offer, facts_of, grant_of};
 pub use overload::{InFlightPlace, Overload, Pressure, Standing};
 pub use question::Question;
 pub(crate) use question::host_of;
-pub use stage::{Plan, Stage};
+pub use stage::{Manners, Plan, Stage};
 pub use summary::{RouteRow, Summary};

@@ -81,7 +81,7 @@ impl<'d> Importer<'d> {
                 body: String::new(),
                 transformation: Some(Box::new(self.read_transformation(at)?)),
             }),
-            Type::Unserved => IntegrationKind::Unserved(read_unserved(at, what)),
+            Type::Unserved => IntegrationKind::Unserved(Box::new(read_unserved(at, what))),
         };
         Some((Integration { span: at.span(), kind }, read_cache(at, &parameters)))
     }

@@ -156,7 +156,8 @@ impl Express {
         let mut ctx = Ctx::new(&self.live, started);
         ctx.facts.client_subject.clone_from(&client.subject);
         let now = self.live.clock().now();
-        let form = Form { manner: Manner { is_http_11: true, keeps_alive: false }, is_head_only: false, now };
+        let manner = Manner { is_http_11: true, keeps_alive: false };
+        let form = Form { asked: None, manner, is_head_only: false, now };
         let rest = paper.sheet().write(Held::Refused(answer), form, &mut ctx);
         let patience = ctx.snapshot.limits().body_timeout;
         let is_sent = reply::send(client, &paper.output, &rest, patience).await;
@@ -235,7 +236,8 @@ impl Express {
         let unread = if is_body_touched { Unread::Left } else { Unread::of(head, body) };
         let keeps_alive = head.keeps_alive && unread != Unread::Left && !self.live.is_draining();
         let manner = Manner { is_http_11: head.is_http_11, keeps_alive };
-        let form = Form { manner, is_head_only: asked.head.method == "HEAD", now: ctx.facts.started };
+        let is_head_only = asked.head.method == "HEAD";
+        let form = Form { asked: Some(asked), manner, is_head_only, now: ctx.facts.started };
         let rest = paper.sheet().write(held, form, ctx);
         if !reply::send(client, &paper.output, &rest, ctx.snapshot.limits().body_timeout).await {
             return Answered::Over(Next::Cut);

@@ -4,7 +4,7 @@ use super::Express;
 use crate::base::{Answer, Head};
 use crate::gateway::cache::{Entry, Lookup};
 use crate::gateway::integrate::Target;
-use crate::gateway::proxy::admission;
+use crate::gateway::proxy::admission::{self, Admission};
 use crate::gateway::proxy::answers::{fixed, hit, not_cached, select, unserved};
 use crate::gateway::proxy::arrival;
 use crate::gateway::proxy::asked::{Asked, HeadSize};
@@ -43,10 +43,11 @@ impl Express {
         if let Some(reply) = self.live.issuance().answer(&head) {
             return Way::Held(Held::Fixed(Box::new(reply)));
         }
-        if let Err(answer) = admission::admit(&self.live, &head, ctx).await {
-            return Way::Held(Held::Refused(answer));
+        match admission::admit(&self.live, &head, ctx).await {
+            Ok(Admission::Admitted) => self.decide(&sent.at(canonical.as_deref()), ctx),
+            Ok(Admission::Answered(reply)) => Way::Held(Held::Fixed(reply)),
+            Err(answer) => Way::Held(Held::Refused(answer)),
         }
-        self.decide(&sent.at(canonical.as_deref()), ctx)
     }
 
     /// Asks the phases after admission in their order.

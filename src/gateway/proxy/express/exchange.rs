@@ -19,13 +19,14 @@ use super::response::{ResponseHead, read_response};
 use super::upload::{Upload, alongside};
 use crate::base::{Answer, FieldSpan, Fields, Now, Refusal, push_line, push_number_line};
 use crate::gateway::integrate::{Failure, Pick, may_retry};
+use crate::gateway::proxy::answers::note_refusal;
 use crate::gateway::proxy::asked::Asked;
 use crate::gateway::proxy::attempt::{choose, end_attempt, note_response};
 use crate::gateway::proxy::change::make_change;
 use crate::gateway::proxy::ctx::Ctx;
 use crate::gateway::proxy::cut::{stopping, until_cut};
 use crate::gateway::proxy::pace::Pace;
-use crate::gateway::proxy::passed::with_outgoing;
+use crate::gateway::proxy::passed::{cleaning_of, with_outgoing};
 use crate::telemetry::Facts;
 
 /// A head of an answer is no longer than this.
@@ -125,13 +126,12 @@ impl Express {
                 ctx.attempt.failed.take()
             }
         };
-        let answer = answer.unwrap_or_else(|| Answer::new(Refusal::InternalError, "the exchange failed"));
+        let mut answer = answer.unwrap_or_else(|| Answer::new(Refusal::InternalError, "the exchange failed"));
         if ctx.facts.status == 0 {
             return Some(Carried::Refused { answer, is_body_touched: has_read });
         }
         // The head has gone: all that is left is to cut the body, and to say why in the log.
-        ctx.facts.refusal = Some(answer.refusal);
-        ctx.facts.detail = answer.log;
+        note_refusal(&mut answer, ctx);
         Some(Carried::Cut)
     }
 
@@ -191,7 +191,8 @@ impl Express {
         let (fields, seal) = (Fields::Wire { bytes, spans }, ctx.seal());
         make_change(response.status, &fields, ctx, now);
         let patience = ctx.snapshot.limits().body_timeout;
-        let heard = Heard { head: &response, bytes, fields: &fields, seal: &seal, now, patience };
+        let cleaning = cleaning_of(ctx);
+        let heard = Heard { head: &response, bytes, fields: &fields, cleaning, seal: &seal, now, patience };
         // A client that is still sending what nobody reads is not kept.
         down.prepare(&heard, matches!(upload.ended, Some(Ok(_))) && !self.live.is_draining());
         ctx.facts.status = response.status;
@@ -281,8 +282,12 @@ async fn read_head(
 
 /// Writes the head of the back end's request. Its body is framed anew, as the client framed it.
 fn write_request(asked: &Asked<'_>, framing: Framing, out: &mut Vec<u8>, ctx: &Ctx) {
-    with_outgoing(asked, ctx, |outgoing| outgoing.write(out));
+    let announces_nothing = with_outgoing(asked, ctx, |outgoing| {
+        outgoing.write(out);
+        outgoing.announces_nothing()
+    });
     match framing {
+        Framing::None if announces_nothing == Some(true) => push_number_line(out, b"content-length", 0),
         Framing::None => {}
         Framing::Length(length) => push_number_line(out, b"content-length", length),
         Framing::Chunked => push_line(out, b"transfer-encoding", b"chunked"),

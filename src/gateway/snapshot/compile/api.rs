@@ -8,12 +8,13 @@ use crate::base::{RouteId, StageId, StageName, Variant};
 use crate::config::{self, ErrorStyle, Fault};
 use crate::gateway::authorize;
 use crate::gateway::integrate::Target;
+use crate::gateway::respond::{Cors, GatewayResponses};
 use crate::gateway::route::{Canary, Pattern, Tree};
 use crate::gateway::snapshot::caches::Caches;
 use crate::gateway::snapshot::deployment::deployment_of;
-use crate::gateway::snapshot::stage::{Fork, Plan, Stage};
+use crate::gateway::snapshot::stage::{Fork, Manners, Plan, Stage};
 use crate::gateway::throttle::{self, Limiter, Rate};
-use crate::gateway::transform::BinaryTypes;
+use crate::gateway::transform::{ApiTerms, BinaryTypes};
 use crate::telemetry::{Format, RouteSeries};
 
 /// An API's routes: ids, trees, and what is the same in all its stages.
@@ -85,8 +86,7 @@ impl<'c> Compiler<'c> {
         let mut places = vec![u32::MAX; routes.entries.len()];
         entries.iter().zip(0..).for_each(|(entry, place)| places[entry.at] = place);
         let tree = self.tree(style, routes.first, &entries);
-        let binary_types = BinaryTypes::new(&definition.binary_media_types);
-        (Fork { tree, places: places.into(), binary_types }, entries)
+        (Fork { tree, places: places.into() }, entries)
     }
 
     fn tree(&mut self, style: ErrorStyle, first: u32, entries: &[Entry<'c>]) -> Arc<Tree> {
@@ -138,7 +138,7 @@ impl<'c> Compiler<'c> {
         }
         let plans = |compiler: &mut Self, variant, variables: &IndexMap<String, String>, entries: &[Entry<'c>]| {
             let plan = |entry: &Entry<'c>| {
-                compiler.plan(&name, variant, variables, written, &caches, entry, &limits[entry.at])
+                compiler.plan(&name, variant, variables, api, written, &caches, entry, &limits[entry.at])
             };
             entries.iter().filter_map(plan).collect::<Box<[Plan]>>()
         };
@@ -151,6 +151,11 @@ impl<'c> Compiler<'c> {
             }
             None => Box::default(),
         };
+        let manners = self.manners(&api.definition, api.errors(), &written.variables);
+        let canary_manners = written.canary.as_ref().map(|canary| {
+            let definition = canary.definition.as_deref().unwrap_or(&api.definition);
+            self.manners(definition, api.errors(), &merged(&written.variables, &canary.variables))
+        });
         let honors_origin = stable_plans.iter().chain(&canary_plans).any(Plan::honors_origin);
         let format = match &written.access_log_format {
             Some(own) => self.format(own, Some(written.span)),
@@ -168,9 +173,27 @@ impl<'c> Compiler<'c> {
             canary_plans,
             format,
             honors_origin,
-            binary_types: BinaryTypes::new(&api.definition.binary_media_types),
             cache: caches.store().cloned(),
+            manners,
+            canary_manners: canary_manners.unwrap_or_default(),
+            takes_method_override: api.method_override,
         }
+    }
+
+    fn manners(
+        &mut self,
+        definition: &config::Definition,
+        style: ErrorStyle,
+        variables: &IndexMap<String, String>,
+    ) -> Manners {
+        let (written, has_cors) = (&definition.gateway_responses, definition.cors.is_some());
+        let responses = GatewayResponses::compile(written, style, variables, has_cors).unwrap_or_else(|mut faults| {
+            faults.retain(|fault| !self.faults.contains(fault));
+            self.faults.append(&mut faults);
+            None
+        });
+        let cors = definition.cors.as_ref().map(Cors::compile);
+        Manners { responses, cors, binary_types: BinaryTypes::new(&definition.binary_media_types) }
     }
 
     #[expect(clippy::too_many_arguments, reason = "a plan is where route, stage and variant meet")]
@@ -179,12 +202,19 @@ impl<'c> Compiler<'c> {
         stage: &Arc<StageName>,
         variant: Variant,
         variables: &IndexMap<String, String>,
+        api: &config::Api,
         written: &config::Stage,
         caches: &Caches<'_>,
         Entry { route, method, path, parameter_names, .. }: &Entry<'_>,
         limits: &throttle::Limits,
     ) -> Option<Plan> {
-        let target = match Target::compile(&route.integration, variables, parameter_names, self.pools) {
+        let terms = ApiTerms {
+            api: &stage.api,
+            is_aws: api.errors() == ErrorStyle::Aws,
+            // A route that is written for OPTIONS answers preflights itself.
+            ignores_cors: api.definition.cors.is_some() && &**method != "OPTIONS",
+        };
+        let target = match Target::compile(&route.integration, variables, parameter_names, terms, self.pools) {
             Ok(target) => target,
             Err(mut faults) => {
                 // The same fault in every stage and variant is one fault.
@@ -195,8 +225,8 @@ impl<'c> Compiler<'c> {
         };
         let shares = written.canary.as_ref().is_some_and(|canary| canary.use_stage_cache);
         let (deployment, cache_variant) = match variant {
-            Variant::Canary if shares => (deployment_of(route, &written.variables), Variant::Stable),
-            _ => (deployment_of(route, variables), variant),
+            Variant::Canary if shares => (deployment_of(route, &written.variables, terms), Variant::Stable),
+            _ => (deployment_of(route, variables, terms), variant),
         };
         // Checked for every route; a fixed answer is at hand anyway.
         let cache = caches.plan(route, parameter_names, deployment, cache_variant, &mut self.faults);

@@ -136,7 +136,7 @@ impl Express {
         let now = self.live.clock().now();
         let mut ctx = Ctx::new(&self.live, now);
         ctx.facts.status = refusal.status();
-        note_refusal(Answer::new(refusal, detail).with_log(detail), &mut ctx);
+        note_refusal(&mut Answer::new(refusal, detail).with_log(detail), &mut ctx);
         tell(&self.live, None, peer.ip, &ctx, now);
     }
 
