@@ -12,6 +12,7 @@ mod refusal;
 mod request_id;
 mod text;
 pub mod units;
+mod violation;
 mod wire;
 
 pub use clock::{Clock, Now};
@@ -23,4 +24,5 @@ pub use path::{PathFault, canonical_path, loose_path};
 pub use refusal::{Answer, Blame, LogDetail, RateFacts, Refusal};
 pub use request_id::RequestId;
 pub use text::{Ascii, hex, push_escaped, push_number};
+pub use violation::{Place, Violation};
 pub use wire::{push_line, push_number_line, push_status_line};

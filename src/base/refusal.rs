@@ -2,6 +2,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use super::{Violation, push_escaped};
+
 /// Whose doing a refusal is; what dashboards split errors by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
@@ -50,6 +52,12 @@ refusals! {
     /// The request breaks HTTP's grammar or is ambiguous, so it is not judged any further.
     MalformedRequest = "malformed_request", 400, "Bad Request", Client,
         aws 400 "BadRequestException" r#"{"message":"Bad Request"}"#;
+    /// Parameters are not what the operation says, and perhaps the body too; the problem lists every violation.
+    InvalidParameters = "invalid_parameters", 400, "Invalid parameters", Client,
+        aws 400 "BadRequestException" r#"{"message":"Missing required request parameters"}"#;
+    /// The body is not what the operation says; the problem lists every violation.
+    InvalidBody = "invalid_body", 400, "Invalid body", Client,
+        aws 400 "BadRequestException" r#"{"message":"Invalid request body"}"#;
     /// The route wants an API key and the request carries none in `x-api-key`.
     MissingApiKey = "missing_api_key", 401, "API key required", Client,
         aws 403 "ForbiddenException" r#"{"message":"Forbidden"}"#;
@@ -74,12 +82,18 @@ refusals! {
     /// The path has routes, none of them for this method; `Allow` lists theirs.
     MethodNotAllowed = "method_not_allowed", 405, "Method not allowed", Client,
         aws 403 "MissingAuthenticationTokenException" r#"{"message":"Missing Authentication Token"}"#;
+    /// No content that the operation declares suits the request's `Accept`.
+    NotAcceptable = "not_acceptable", 406, "Not acceptable", Client,
+        aws 406 "NotAcceptableException" r#"{"message":"Not Acceptable"}"#;
     /// The client sent its request too slowly.
     RequestTimeout = "request_timeout", 408, "Request timed out", Client,
         aws 408 "RequestTimeoutException" r#"{"message":"Request Timeout"}"#;
     /// The body is larger than the limit.
     BodyTooLarge = "body_too_large", 413, "Request body too large", Client,
         aws 413 "RequestTooLargeException" r#"{"message":"Request Too Long"}"#;
+    /// The operation takes no body of this type or in this coding.
+    UnsupportedMediaType = "unsupported_media_type", 415, "Unsupported media type", Client,
+        aws 415 "BadRequestException" r#"{"message": "Unsupported Media Type"}"#;
     /// The request target is longer than the limit for the whole head.
     UriTooLong = "uri_too_long", 414, "Request target too long", Client,
         aws 414 "RequestTooLargeException" r#"{"message":"Request-URI Too Long"}"#;
@@ -104,6 +118,9 @@ refusals! {
     /// The back end refused or reset the connection, or its answer is not HTTP.
     BackEndFailed = "back_end_failed", 502, "Back end failed", BackEnd,
         aws 504 "InternalServerErrorException" r#"{"message": "Internal server error"}"#;
+    /// The back end's answer is not what the operation says; the log says where.
+    ResponseBreaksContract = "response_breaks_contract", 502, "Back end broke its contract", BackEnd,
+        aws 502 "InternalServerErrorException" r#"{"message": "Internal server error"}"#;
     /// Every target of the integration is unhealthy.
     NoHealthyBackEnd = "no_healthy_back_end", 503, "No healthy back end", BackEnd,
         aws 503 "ServiceUnavailableException" r#"{"message":"Service Unavailable"}"#;
@@ -140,6 +157,12 @@ impl Refusal {
 
     pub fn blame(self) -> Blame {
         self.row().blame
+    }
+
+    /// Whether the request is not what its operation says.
+    pub fn is_of_validation(self) -> bool {
+        use Refusal::{InvalidBody, InvalidParameters, NotAcceptable, UnsupportedMediaType};
+        matches!(self, InvalidParameters | InvalidBody | NotAcceptable | UnsupportedMediaType)
     }
 
     /// One sentence on when this happens, for the documentation.
@@ -215,12 +238,15 @@ pub struct Answer {
     /// The value of `Allow`.
     pub allow: Option<Arc<str>>,
     pub rate: Option<RateFacts>,
+    /// Where the request is not what its operation says.
+    pub violations: Vec<Violation>,
     pub log: LogDetail,
 }
 
 impl Answer {
     pub fn new(refusal: Refusal, detail: impl Into<Cow<'static, str>>) -> Answer {
-        Answer { refusal, detail: detail.into(), retry_after_s: None, allow: None, rate: None, log: LogDetail(None) }
+        let (detail, log) = (detail.into(), LogDetail(None));
+        Answer { refusal, detail, retry_after_s: None, allow: None, rate: None, violations: Vec::new(), log }
     }
 
     /// Adds what only the log may say.
@@ -237,6 +263,25 @@ impl Answer {
     pub fn with_allow(mut self, methods: Arc<str>) -> Answer {
         self.allow = Some(methods);
         self
+    }
+
+    pub fn with_violations(mut self, violations: Vec<Violation>) -> Answer {
+        self.violations = violations;
+        self
+    }
+
+    /// API Gateway's body, byte for byte: it names parameters that are missing.
+    pub fn aws_body(&self) -> Cow<'static, str> {
+        let names: Vec<&str> = self.violations.iter().filter_map(|violation| violation.name.as_deref()).collect();
+        match self.refusal {
+            Refusal::InvalidParameters if !names.is_empty() => {
+                let mut body = br#"{"message":"Missing required request parameters: ["#.to_vec();
+                push_escaped(&mut body, names.join(", ").as_bytes());
+                body.extend_from_slice(br#"]"}"#);
+                String::from_utf8_lossy(&body).into_owned().into()
+            }
+            refusal => refusal.aws_body().into(),
+        }
     }
 
     pub fn with_rate(mut self, rate: RateFacts) -> Answer {

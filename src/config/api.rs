@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use super::read::{Table, Value};
 
-use super::{Definition, Located, Route, Span, Stage, name};
+use super::{Definition, Located, RequestValidation, ResponseValidation, Route, Span, Stage, name};
 
 /// `[apis.NAME]`: a REST API with what it serves and its stages.
 #[derive(Debug)]
@@ -15,6 +15,10 @@ pub struct Api {
     /// `errors`, where it is written.
     pub written_errors: Option<ErrorStyle>,
     pub definition: Definition,
+    /// `validate_requests`, where it is written.
+    pub validate_requests: Option<RequestValidation>,
+    /// `validate_responses`, where it is written.
+    pub validate_responses: Option<ResponseValidation>,
     pub stages: IndexMap<String, Stage>,
 }
 
@@ -28,7 +32,8 @@ pub enum ErrorStyle {
     Aws,
 }
 
-const KEYS: &[&str] = &["protocol", "definition", "errors", "routes", "stages"];
+const KEYS: &[&str] =
+    &["protocol", "definition", "errors", "routes", "stages", "validate_requests", "validate_responses"];
 
 impl Api {
     /// As it is written, else as the document suggests, else standard.
@@ -45,6 +50,8 @@ impl Api {
             document: table.optional("definition", |value| value.located(Value::path)),
             written_errors: table.optional("errors", ErrorStyle::read),
             definition: Definition { routes: table.list("routes", Route::read), ..Definition::default() },
+            validate_requests: table.optional("validate_requests", RequestValidation::read),
+            validate_responses: table.optional("validate_responses", ResponseValidation::read),
             stages: read_stages(table),
         })
     }

@@ -29,7 +29,7 @@ mod variable;
 
 pub use access_log::AccessLog;
 pub use defence::{Cut, Shed};
-pub use facts::{CacheOutcome, Facts, IntegrationFacts};
+pub use facts::{CacheOutcome, Contract, Facts, IntegrationFacts};
 pub use format::Format;
 pub use key_series::{KeyFacts, KeySeries, PlanSeries};
 pub use line::Line;

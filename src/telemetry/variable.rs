@@ -15,6 +15,7 @@ pub(super) enum Variable {
     ErrorMessage,
     ErrorMessageString,
     ErrorResponseType,
+    ErrorValidation,
     HttpMethod,
     IntegrationError,
     IntegrationLatency,
@@ -46,6 +47,7 @@ const KNOWN: &[(&str, Variable)] = &[
     ("error.message", Variable::ErrorMessage),
     ("error.messageString", Variable::ErrorMessageString),
     ("error.responseType", Variable::ErrorResponseType),
+    ("error.validationErrorString", Variable::ErrorValidation),
     ("extendedRequestId", Variable::RequestId),
     ("httpMethod", Variable::HttpMethod),
     ("identity.apiKeyId", Variable::KeyName),
@@ -83,7 +85,6 @@ const UNSET: &[&str] = &[
     "customDomain.basePathMatched",
     "deploymentId",
     "endpointType",
-    "error.validationErrorString",
     "identity.accessKey",
     "identity.accountId",
     "identity.apiKey",
@@ -129,6 +130,10 @@ impl Variable {
             Variable::ErrorMessage => push_text(out, facts.refusal.map(Refusal::title)),
             Variable::ErrorMessageString => push_quoted(out, facts.refusal.map(Refusal::title)),
             Variable::ErrorResponseType => push_text(out, facts.refusal.map(response_type)),
+            Variable::ErrorValidation => {
+                let is_of_validation = facts.refusal.is_some_and(Refusal::is_of_validation);
+                push_text(out, facts.detail.for_log().filter(|_| is_of_validation));
+            }
             Variable::HttpMethod => push_text(out, Some(line.method)),
             Variable::IntegrationError => push_text(out, integration_error(line)),
             Variable::IntegrationLatency => push_integration_latency(out, line),
@@ -211,6 +216,9 @@ fn response_type(refusal: Refusal) -> &'static str {
         Refusal::UnknownRoute | Refusal::MethodNotAllowed => "MISSING_AUTHENTICATION_TOKEN",
         Refusal::BodyTooLarge | Refusal::UriTooLong | Refusal::HeadersTooLarge => "REQUEST_TOO_LARGE",
         Refusal::RateExceeded | Refusal::RouteThrottled | Refusal::StageThrottled => "THROTTLED",
+        Refusal::InvalidParameters => "BAD_REQUEST_PARAMETERS",
+        Refusal::InvalidBody => "BAD_REQUEST_BODY",
+        Refusal::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
         Refusal::QuotaExceeded => "QUOTA_EXCEEDED",
         Refusal::BackEndFailed => "INTEGRATION_FAILURE",
         Refusal::BackEndTimeout => "INTEGRATION_TIMEOUT",

@@ -1,21 +1,21 @@
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderValue, Version, header};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use super::Conductor;
-use super::admission::body_too_large;
 use super::answers::{hit, not_cached, not_modified, select, stored};
 use super::asked::Asked;
 use super::ctx::Ctx;
-use super::fetches::{Fetched, Order};
+use super::fetches::{Fetched, Order, Told};
 use super::passed::warning;
-use crate::base::{Answer, Fields, Head, Now, Refusal};
+use super::upload::Upload;
+use crate::base::{Answer, Fields, Head, Now};
 use crate::gateway::cache::{self, AnswerHead, Ask, Entry, Follower, Leader, Lookup, Outcome, Step};
 use crate::gateway::integrate::{Exchange, Target};
 use crate::gateway::respond;
-use crate::telemetry::{CacheOutcome, IntegrationFacts};
+use crate::telemetry::CacheOutcome;
 
 /// So often a request asks the cache anew, after a leader that failed or whose answer was for others.
 const TRIES_MAX: u8 = 3;
@@ -44,14 +44,29 @@ impl Conductor {
             return Ok(false);
         };
         let plan = snapshot.stage(stage).plan(variant, route);
-        match (&plan.target, &plan.cache) {
-            (Target::Mock(mock), _) => self.reply_mock(session, ctx, mock).await,
-            (Target::Http(_), None) => Ok(false),
-            (Target::Http(_), Some(cache)) => self.answer_cached(session, ctx, cache).await,
+        let mut upload = Upload::default();
+        if let Err(answer) = upload.check(session, ctx).await {
+            return self.refuse(session, ctx, answer).await;
+        }
+        let is_answered = match (&plan.target, &plan.cache) {
+            (Target::Mock(mock), _) => self.reply_mock(session, ctx, mock).await?,
+            (Target::Http(_), None) => false,
+            (Target::Http(_), Some(cache)) => self.answer_cached(session, ctx, cache, &mut upload).await?,
+        };
+        let is_streamed = !upload.is_read() && plan.checks.answers().is_none();
+        match is_answered || is_streamed || session.is_upgrade_req() {
+            true => Ok(is_answered),
+            false => self.execute(session, ctx, upload).await,
         }
     }
 
-    async fn answer_cached(&self, session: &mut Session, ctx: &mut Ctx, cache: &cache::Plan) -> Result<bool> {
+    async fn answer_cached(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+        cache: &cache::Plan,
+        upload: &mut Upload,
+    ) -> Result<bool> {
         let (ask, mut found) = match self.find(session, ctx, cache) {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(false),
@@ -66,7 +81,7 @@ impl Conductor {
                     return self.reply_stored(session, ctx, &entry, None).await;
                 }
                 Lookup::Unavailable => return self.refuse(session, ctx, not_cached()).await,
-                Lookup::Lead(leader) => return self.lead(session, ctx, cache, &ask, leader).await,
+                Lookup::Lead(leader) => return self.lead(session, ctx, cache, (&ask, leader), upload).await,
                 Lookup::Alone => {
                     note(ctx, ask.forwarded(false));
                     return Ok(false);
@@ -143,13 +158,13 @@ impl Conductor {
         session: &mut Session,
         ctx: &mut Ctx,
         cache: &cache::Plan,
-        ask: &Ask,
-        leader: Leader,
+        (ask, leader): (&Ask, Leader),
+        upload: &mut Upload,
     ) -> Result<bool> {
         let canonical = ctx.canonical.clone();
         let order =
             Order::new(&Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies()), ctx, cache, leader);
-        let body = read_body(session, ctx).await;
+        let body = upload.whole(session, ctx).await;
         let (order, body) = match (order, body) {
             (Some(Ok(order)), Ok(body)) => (order, body),
             (Some(Err(answer)), _) | (_, Err(answer)) => return self.refuse(session, ctx, answer).await,
@@ -158,10 +173,10 @@ impl Conductor {
         let leader = order.leader();
         let mut reader = leader.reader();
         note(ctx, ask.forwarded(true));
-        let mut told = IntegrationFacts::default();
+        let mut told = Told::default();
         let fetch = self.fetches.fetch(order, body, &mut told);
         let (fetched, written) = tokio::join!(fetch, self.write_along(session, ctx, &mut reader));
-        ctx.facts.integration = told;
+        (ctx.facts.integration, ctx.facts.contract) = (told.integration, told.contract);
         match (fetched, written) {
             (Fetched::Shared, Written::Whole) => Ok(true),
             (Fetched::Refused(answer), Written::Failed | Written::Nothing) => {
@@ -171,7 +186,7 @@ impl Conductor {
             }
             (Fetched::Rest(exchange, piece), Written::Nothing) => {
                 note(ctx, ask.forwarded(false));
-                self.write_unshared_head(session, ctx, &exchange).await?;
+                self.write_own_head(session, ctx, &exchange).await?;
                 self.write_rest(session, ctx, *exchange, piece).await
             }
             (Fetched::Rest(exchange, piece), Written::Part) => self.write_rest(session, ctx, *exchange, piece).await,
@@ -224,7 +239,13 @@ impl Conductor {
         }
     }
 
-    async fn write_unshared_head(&self, session: &mut Session, ctx: &mut Ctx, exchange: &Exchange<'_>) -> Result<()> {
+    /// Writes the head of an answer that is this client's alone.
+    pub(super) async fn write_own_head(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+        exchange: &Exchange<'_>,
+    ) -> Result<()> {
         let mut head = exchange.head.clone();
         if !head.headers.contains_key(header::CONTENT_LENGTH) {
             frame(session, &mut head)?;
@@ -233,7 +254,8 @@ impl Conductor {
         respond::send_head(session, head, &ctx.seal(), false).await
     }
 
-    async fn write_rest(
+    /// Writes the body, of which `piece` was read before.
+    pub(super) async fn write_rest(
         &self,
         session: &mut Session,
         ctx: &mut Ctx,
@@ -286,30 +308,6 @@ pub(super) fn note_lookup(found: &Option<(Ask, Lookup)>, ctx: &mut Ctx) {
     match found {
         None => note(ctx, Outcome::Bypass),
         Some((ask, _)) => ctx.is_warned = ask.is_warned(),
-    }
-}
-
-/// Reads a body that the fetch needs as a whole; `None` if the request has none.
-async fn read_body(session: &mut Session, ctx: &Ctx) -> Result<Option<Bytes>, Answer> {
-    if session.is_body_empty() {
-        return Ok(None);
-    }
-    let max = ctx.plan().map_or(u64::MAX, |plan| plan.body_bytes_max);
-    if session.get_header(header::EXPECT).is_some() {
-        // A client that is gone is noticed when it is read from.
-        let _ = session.write_continue_response().await;
-    }
-    let mut body = BytesMut::new();
-    loop {
-        match session.read_request_body().await {
-            Ok(Some(piece)) if body.len() as u64 + piece.len() as u64 > max => return Err(body_too_large()),
-            Ok(Some(piece)) => body.extend_from_slice(&piece),
-            Ok(None) => return Ok(Some(body.freeze())),
-            Err(error) => {
-                let answer = Answer::new(Refusal::RequestTimeout, "the request's body did not arrive");
-                return Err(answer.with_log(error.to_string()));
-            }
-        }
     }
 }
 

@@ -14,12 +14,15 @@ mod attempt;
 mod cached;
 mod change;
 mod connection;
+mod contract;
 mod ctx;
+mod executed;
 mod express;
 mod fetches;
 mod passed;
 mod source;
 mod tls;
+mod upload;
 mod wire;
 
 use std::any::Any;

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
 use super::{Reply, Sink};
-use crate::base::{Answer, RateFacts, RequestId, push_escaped, push_number};
+use crate::base::{Answer, RateFacts, RequestId, Violation, push_escaped, push_number};
 use crate::config::ErrorStyle;
 
 const CHALLENGE: &[u8] = b"ApiKey realm=\"tollgate\", header=\"x-api-key\"";
@@ -34,7 +34,7 @@ impl Refused<'_> {
     pub fn body(&self, out: &mut Vec<u8>) {
         match self.style {
             ErrorStyle::Standard => self.problem(out),
-            ErrorStyle::Aws => out.extend_from_slice(self.answer.refusal.aws_body().as_bytes()),
+            ErrorStyle::Aws => out.extend_from_slice(self.answer.aws_body().as_bytes()),
         }
     }
 
@@ -86,8 +86,32 @@ impl Refused<'_> {
             out.extend_from_slice(part.as_bytes());
         }
         out.extend_from_slice(self.request_id.as_bytes());
+        out.push(b'"');
+        if !answer.violations.is_empty() {
+            push_violations(out, &answer.violations);
+        }
+        out.push(b'}');
+    }
+}
+
+/// An extension member (RFC 9457 section 3.2): everything that is wrong, not only the first.
+fn push_violations(out: &mut Vec<u8>, violations: &[Violation]) {
+    out.extend_from_slice(b",\"violations\":[");
+    for (at, violation) in violations.iter().enumerate() {
+        out.extend_from_slice(if at > 0 { b",{\"in\":\"" } else { b"{\"in\":\"" });
+        out.extend_from_slice(violation.place.as_str().as_bytes());
+        let members = [("name", &violation.name), ("pointer", &violation.pointer)];
+        let members = members.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+        let sent = violation.sent.as_deref().map(|sent| ("sent", sent));
+        for (name, value) in members.chain([("expected", &*violation.expected)]).chain(sent) {
+            for part in ["\",\"", name, "\":\""] {
+                out.extend_from_slice(part.as_bytes());
+            }
+            push_escaped(out, value.as_bytes());
+        }
         out.extend_from_slice(b"\"}");
     }
+    out.push(b']');
 }
 
 /// draft-ietf-httpapi-ratelimit-headers, section 3.
@@ -111,7 +135,7 @@ fn push_item(out: &mut Vec<u8>, policy: &str, first: (&str, u64), second: (&str,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Refusal;
+    use crate::base::{Place, Refusal};
 
     fn refuse(answer: &Answer, style: ErrorStyle) -> Reply {
         Refused { answer, style, request_id: &RequestId::generate(0, 0) }.reply()
@@ -133,6 +157,32 @@ mod tests {
         assert_eq!(field(&reply, "retry-after"), Some("1"));
         assert_eq!(field(&reply, "ratelimit"), Some("\"basic\";r=0;t=1"));
         assert_eq!(field(&reply, "ratelimit-policy"), Some("\"basic\";q=20;w=2"));
+    }
+
+    #[test]
+    fn a_problem_lists_every_violation() {
+        let violations = vec![
+            Violation::new(Place::Query, "an integer").named("limit").with_sent(Some("x\"")),
+            Violation::new(Place::Body, "a value").at("/name"),
+        ];
+        let answer = Answer::new(Refusal::InvalidParameters, "bad").with_violations(violations);
+        let reply = refuse(&answer, ErrorStyle::Standard);
+        let problem: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        let expected = serde_json::json!([
+            {"in": "query", "name": "limit", "expected": "an integer", "sent": "x\""},
+            {"in": "body", "pointer": "/name", "expected": "a value"},
+        ]);
+        assert_eq!(problem["violations"], expected);
+    }
+
+    #[test]
+    fn missing_parameters_are_named_in_aws_style() {
+        let missing =
+            ["x-header-param", "issuer", "qs1"].map(|name| Violation::new(Place::Header, "a value").named(name));
+        let answer = Answer::new(Refusal::InvalidParameters, "missing").with_violations(missing.into());
+        let reply = refuse(&answer, ErrorStyle::Aws);
+        let expected = br#"{"message":"Missing required request parameters: [x-header-param, issuer, qs1]"}"#;
+        assert_eq!((reply.status, &reply.body[..]), (400, &expected[..]));
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use crate::base::{RouteId, StageName, Variant};
 use crate::config::ErrorStyle;
 use crate::gateway::route::{Canary, Tree};
-use crate::gateway::{authorize, cache, integrate, throttle};
+use crate::gateway::{authorize, cache, integrate, throttle, validate};
 use crate::telemetry::{Format, RouteSeries};
 
 /// A stage of an API, with the plans of its routes in both variants.
@@ -37,6 +37,7 @@ pub struct Plan {
     pub limits: throttle::Limits,
     /// In bytes.
     pub body_bytes_max: u64,
+    pub checks: validate::Plan,
     pub cache: Option<cache::Plan>,
     pub target: integrate::Target,
     pub series: RouteSeries,

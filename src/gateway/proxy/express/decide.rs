@@ -50,11 +50,15 @@ impl Express {
     fn decide(&self, asked: &Asked<'_>, ctx: &mut Ctx) -> Way {
         let head = &asked.head;
         let Some(plan) = ctx.plan() else { return Way::HandOver };
+        if plan.checks.wants_body(head) {
+            return Way::HandOver;
+        }
         let http = match &plan.target {
             Target::Mock(mock) => return Way::Held(Held::Fixed(Box::new(fixed(mock)))),
             Target::Http(http) => http,
         };
-        let streamed = if http.is_plain() { Way::PassOn } else { Way::HandOver };
+        let is_passed_on = http.is_plain() && plan.checks.answers().is_none();
+        let streamed = if is_passed_on { Way::PassOn } else { Way::HandOver };
         let Some(cache) = &plan.cache else { return streamed };
         let found = match look_up(head, ctx, cache) {
             Ok(found) => found,

@@ -13,6 +13,7 @@ use crate::gateway::snapshot::caches::Caches;
 use crate::gateway::snapshot::deployment::deployment_of;
 use crate::gateway::snapshot::stage::{Plan, Stage};
 use crate::gateway::throttle::{self, Limiter, Rate};
+use crate::gateway::validate;
 use crate::telemetry::{Format, RouteSeries};
 
 /// An API's routes: ids, tree, and what is the same in all its stages.
@@ -28,13 +29,15 @@ struct Entry<'c> {
     method: Arc<str>,
     path: Arc<str>,
     parameter_names: Vec<Box<str>>,
+    checks: validate::Plan,
 }
 
 impl<'c> Compiler<'c> {
     pub(super) fn routes(&mut self, api: &'c config::Api, first: u32) -> Routes<'c> {
         let mut tree = Tree::new(api.errors() == ErrorStyle::Standard);
         let mut entries = Vec::with_capacity(api.definition.routes.len());
-        for (at, route) in api.definition.routes.iter().enumerate() {
+        let checks = self.checks(api);
+        for ((at, route), checks) in api.definition.routes.iter().enumerate().zip(checks) {
             let pattern = Pattern::new(&route.path);
             if let Err(RouteId(other)) = tree.insert(&pattern, &route.method, RouteId(first + at as u32)) {
                 let other = &api.definition.routes[(other - first) as usize];
@@ -47,9 +50,19 @@ impl<'c> Compiler<'c> {
                 method: route.method.as_str().into(),
                 path: route.path.as_str().into(),
                 parameter_names: pattern.parameter_names(),
+                checks,
             });
         }
         Routes { first, tree: Arc::new(tree), entries }
+    }
+
+    /// What is checked of each route's requests and answers.
+    fn checks(&mut self, api: &config::Api) -> Vec<validate::Plan> {
+        let responses = api.validate_responses.unwrap_or(api.definition.validate_responses);
+        let rules = validate::Rules { style: api.errors(), requests: api.validate_requests, responses };
+        let (plans, mut faults) = validate::compile(&api.definition, rules);
+        self.faults.append(&mut faults);
+        plans
     }
 
     pub(super) fn stage(
@@ -118,7 +131,7 @@ impl<'c> Compiler<'c> {
         variables: &IndexMap<String, String>,
         written: &config::Stage,
         caches: &Caches<'_>,
-        Entry { route, method, path, parameter_names }: &Entry<'_>,
+        Entry { route, method, path, parameter_names, checks }: &Entry<'_>,
         limits: &throttle::Limits,
     ) -> Option<Plan> {
         let target = match Target::compile(&route.integration, variables, parameter_names, self.pools) {
@@ -141,6 +154,7 @@ impl<'c> Compiler<'c> {
             access: if route.api_key_required { authorize::Policy::ApiKey } else { authorize::Policy::Open },
             limits: limits.clone(),
             body_bytes_max: route.body_bytes_max.unwrap_or(self.config.server.limits.body_bytes_max),
+            checks: checks.clone(),
             cache: cache.filter(|_| matches!(target, Target::Http(_))),
             target,
             series: RouteSeries::new(stage.clone(), variant, Arc::clone(path)),
