@@ -3,8 +3,8 @@ use std::process::ExitCode;
 
 use super::usage::escape;
 use super::{Admin, Failure, print_json};
-use crate::config;
 use crate::gateway::snapshot::{Question, Snapshot};
+use crate::openapi;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Explain {
@@ -30,7 +30,7 @@ impl Explain {
         let explanation = match &self.config {
             Some(file) => {
                 let question = Question::new(&self.method, &self.url, &self.headers).map_err(Failure::new)?;
-                let snapshot = Snapshot::compile_alone(config::load(file)?)?;
+                let snapshot = Snapshot::compile_alone(openapi::load(file)?)?;
                 serde_json::to_value(snapshot.explain(&question)).map_err(|error| Failure::new(error.to_string()))?
             }
             None => self.admin.get(&self.query())?,

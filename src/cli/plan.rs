@@ -2,9 +2,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::{Admin, Failure, print_json};
-use crate::config;
 use crate::delivery::difference;
 use crate::gateway::snapshot::Snapshot;
+use crate::openapi;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Plan {
@@ -22,7 +22,7 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let config = config::load(&self.file)?;
+        let config = openapi::load(&self.file)?;
         let planned = config.describe();
         Snapshot::compile_alone(config)?;
         let changes = difference(&self.admin.get("/v1/config")?, &planned);

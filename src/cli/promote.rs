@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{Admin, Failure};
-use crate::{config, delivery};
+use crate::{delivery, openapi};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Promote {
@@ -24,7 +24,7 @@ impl Promote {
         };
         match &self.config {
             Some(file) => {
-                let config = config::load(file)?;
+                let config = openapi::load(file)?;
                 let promotion =
                     delivery::promote(&config, api, stage).map_err(|error| Failure::new(error.to_string()))?;
                 println!("promoted the canary of {} in {}", self.stage, promotion.path.display());

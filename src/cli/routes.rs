@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use super::{Admin, Failure, print_json};
-use crate::config;
 use crate::gateway::snapshot::Snapshot;
+use crate::openapi;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Routes {
@@ -22,7 +22,7 @@ pub(super) struct Routes {
 impl Routes {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let routes = match &self.config {
-            Some(file) => serde_json::to_value(Snapshot::compile_alone(config::load(file)?)?.routes())
+            Some(file) => serde_json::to_value(Snapshot::compile_alone(openapi::load(file)?)?.routes())
                 .map_err(|error| Failure::new(error.to_string()))?,
             None => self.admin.get("/v1/routes")?["routes"].take(),
         };

@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 
 use super::read::{Table, Value};
 
+use super::uri::read_origin;
 use super::{Definition, Located, RequestValidation, ResponseValidation, Route, Span, Stage, name};
 
 /// `[apis.NAME]`: a REST API with what it serves and its stages.
@@ -12,6 +13,10 @@ pub struct Api {
     pub span: Span,
     /// `definition`: the OpenAPI document that says what is served. Until it is read, `definition` is empty.
     pub document: Option<Located<PathBuf>>,
+    /// `basepath`: what becomes of the path that the document's servers have.
+    pub base_path: BasePath,
+    /// `to`: where operations go for which the document names no integration, instead of its first server.
+    pub forward_to: Option<Located<String>>,
     /// `errors`, where it is written.
     pub written_errors: Option<ErrorStyle>,
     pub definition: Definition,
@@ -20,6 +25,18 @@ pub struct Api {
     /// `validate_responses`, where it is written.
     pub validate_responses: Option<ResponseValidation>,
     pub stages: IndexMap<String, Stage>,
+}
+
+/// `basepath`, in API Gateway's words: what becomes of `/a/b` of a server's `https://api.example.com/a/b`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BasePath {
+    /// Clients do not write it.
+    #[default]
+    Ignore,
+    /// Every route begins with it.
+    Prepend,
+    /// Every route begins with what follows its first segment: `/b`.
+    Split,
 }
 
 /// How refusals are worded, see `docs/errors.md`.
@@ -32,8 +49,17 @@ pub enum ErrorStyle {
     Aws,
 }
 
-const KEYS: &[&str] =
-    &["protocol", "definition", "errors", "routes", "stages", "validate_requests", "validate_responses"];
+const KEYS: &[&str] = &[
+    "protocol",
+    "definition",
+    "basepath",
+    "to",
+    "errors",
+    "validate_requests",
+    "validate_responses",
+    "routes",
+    "stages",
+];
 
 impl Api {
     /// As it is written, else as the document suggests, else standard.
@@ -45,15 +71,31 @@ impl Api {
         name::API.check(value);
         let table = value.table("an api", KEYS)?;
         table.optional("protocol", read_protocol);
+        let document = table.optional("definition", |value| value.located(Value::path));
+        for key in ["basepath", "to"].into_iter().filter(|_| table.get("definition").is_none()) {
+            table.refuse_alone(key, "definition");
+        }
+        if document.is_some() {
+            table.refuse_beside("routes", "definition", "move the routes into the document, or remove one of the two");
+        }
         Some(Api {
             span: value.name_span(),
-            document: table.optional("definition", |value| value.located(Value::path)),
+            document,
+            base_path: table.or("basepath", BasePath::Ignore, BasePath::read),
+            forward_to: table.optional("to", |value| value.located(read_origin)),
             written_errors: table.optional("errors", ErrorStyle::read),
             definition: Definition { routes: table.list("routes", Route::read), ..Definition::default() },
             validate_requests: table.optional("validate_requests", RequestValidation::read),
             validate_responses: table.optional("validate_responses", ResponseValidation::read),
             stages: read_stages(table),
         })
+    }
+}
+
+impl BasePath {
+    fn read(value: Value<'_>) -> Option<BasePath> {
+        let words = [("ignore", BasePath::Ignore), ("prepend", BasePath::Prepend), ("split", BasePath::Split)];
+        value.word(&words)
     }
 }
 

@@ -24,6 +24,24 @@ pub struct Definition {
     pub unserved: Vec<Unserved>,
 }
 
+impl Definition {
+    /// What the TOML of an API says beside its document, over what that document says.
+    pub fn over(self, document: Definition) -> Definition {
+        let Definition { gateway_responses, binary_media_types, compression_bytes_min, cors, .. } = self;
+        let mut all = document.gateway_responses;
+        all.extend(gateway_responses);
+        let media_types = [binary_media_types, document.binary_media_types].into_iter().find(|types| !types.is_empty());
+        Definition {
+            gateway_responses: all,
+            binary_media_types: media_types.unwrap_or_default(),
+            compression_bytes_min: compression_bytes_min.or(document.compression_bytes_min),
+            cors: cors.or(document.cors),
+            validate_responses: self.validate_responses,
+            ..document
+        }
+    }
+}
+
 /// What a document says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {

@@ -1,5 +1,7 @@
 //! A configuration as one JSON document for `plan` and the admin API: whole, stable, without secrets.
 
+mod definition;
+
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
@@ -54,13 +56,13 @@ impl Describe<'_> {
     }
 
     fn api(self, api: &Api) -> Value {
-        let name = |route: &Route| format!("{} {}", route.method.as_str(), *route.path);
-        json!({
-            "protocol": "REST",
-            "errors": api.errors().as_str(),
-            "routes": api.definition.routes.iter().map(|route| (name(route), self.route(route))).collect::<Map<_, _>>(),
-            "stages": named(&api.stages, |stage| self.stage(stage)),
-        })
+        let mut members = Map::from_iter([
+            ("protocol".to_owned(), "REST".into()),
+            ("errors".to_owned(), api.errors().as_str().into()),
+        ]);
+        members.extend(self.definition(&api.definition));
+        members.insert("stages".to_owned(), named(&api.stages, |stage| self.stage(stage)));
+        members.into()
     }
 
     fn route(self, route: &Route) -> Value {
@@ -70,6 +72,7 @@ impl Describe<'_> {
             "cache": route.cache.as_ref().map(describe_route_cache),
             "throttle": route.throttle.as_ref().map(describe_throttle),
             "body_limit": route.body_bytes_max.map(describe_body_limit),
+            "operation": route.operation.as_deref().map(definition::operation),
         })
     }
 
@@ -81,6 +84,7 @@ impl Describe<'_> {
                 "status": mock.status,
                 "headers": self.texts(&mock.headers),
                 "body": self.text(&mock.body),
+                "transformation": mock.transformation.as_deref().map(definition::transformation),
             }),
             IntegrationKind::Unserved(unserved) => json!({ "type": unserved.kind, "uri": unserved.uri }),
         }
@@ -101,6 +105,7 @@ impl Describe<'_> {
             "protocol_version": http.protocol_version.as_str(),
             "preserve_host": http.preserve_host,
             "request_parameters": http.request_parameters.iter().map(|it| self.parameter(it)).collect::<Map<_, _>>(),
+            "transformation": http.transformation.as_deref().map(definition::transformation),
         })
     }
 
@@ -133,11 +138,16 @@ impl Describe<'_> {
         let target = match &mapping.target {
             ParameterTarget::Header(name) => format!("integration.request.header.{name}"),
             ParameterTarget::Querystring(name) => format!("integration.request.querystring.{name}"),
+            ParameterTarget::Path(name) => format!("integration.request.path.{name}"),
         };
         let source = match &mapping.source {
             ParameterSource::Path(name) => format!("method.request.path.{name}"),
             ParameterSource::Querystring(name) => format!("method.request.querystring.{name}"),
+            ParameterSource::Querystrings(name) => format!("method.request.multivaluequerystring.{name}"),
             ParameterSource::Header(name) => format!("method.request.header.{name}"),
+            ParameterSource::Headers(name) => format!("method.request.multivalueheader.{name}"),
+            ParameterSource::Body(None) => "method.request.body".to_owned(),
+            ParameterSource::Body(Some(path)) => format!("method.request.body.{path}"),
             ParameterSource::StageVariable(name) => format!("stageVariables.{name}"),
             ParameterSource::Context(name) => format!("context.{name}"),
             ParameterSource::Static(text) => format!("'{}'", self.text(text)),
@@ -166,6 +176,7 @@ impl Describe<'_> {
                 Sticky::Ip => "ip".to_owned(),
                 Sticky::Header(name) => format!("header.{name}"),
             },
+            "definition": canary.definition.as_deref().map(|definition| self.definition(definition)),
         })
     }
 }

@@ -47,13 +47,13 @@ impl Footprint {
             && self.includes.iter().all(Included::is_current)
     }
 
-    pub(super) fn read(&mut self, path: &Path, text: &str) {
+    pub(crate) fn read(&mut self, path: &Path, text: &str) {
         self.bytes += text.len();
         self.files.push(Track { path: path.to_owned(), fingerprint: Some(fingerprint(text.as_bytes())) });
     }
 
     /// A file that is no configuration, or none yet.
-    pub(super) fn unreadable(&mut self, path: &Path) {
+    pub(crate) fn unreadable(&mut self, path: &Path) {
         self.files.push(Track { path: path.to_owned(), fingerprint: fingerprint_of(path) });
     }
 

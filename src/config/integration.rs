@@ -8,8 +8,8 @@ use super::read::{Table, Value};
 use super::route::{is_method, method_help};
 use super::uri::read_uri;
 use super::{
-    Balance, Ejection, HealthCheck, Located, ParameterMapping, ProtocolVersion, Span, Target, Transformation,
-    UpstreamTls,
+    Balance, Ejection, HealthCheck, Located, ParameterMapping, ParameterSource, ParameterTarget, ProtocolVersion, Span,
+    Target, Transformation, UpstreamTls,
 };
 
 /// `integration = { … }`: what answers a route.
@@ -111,6 +111,8 @@ const TYPES: &[(&str, Type)] = &[
     ("AWS_PROXY", Type::Unserved),
 ];
 
+const TIMEOUT: Duration = Duration::from_secs(29);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 
 impl Integration {
@@ -141,7 +143,7 @@ fn refuse_type<T>(value: Value<'_>) -> Option<T> {
 impl HttpIntegration {
     fn read(table: Table<'_>, is_proxy: bool, path_parameters: Option<&[&str]>) -> Option<HttpIntegration> {
         let uri = table.required("uri", |value| value.located(|value| read_uri(value, path_parameters)));
-        let timeout = table.or("timeout", Duration::from_secs(29), read_timeout);
+        let timeout = table.or("timeout", TIMEOUT, read_timeout);
         let read_mapping = |value| ParameterMapping::read(value, path_parameters);
         let mappings = table.optional("request_parameters", Value::entries).unwrap_or_default();
         let http = HttpIntegration {
@@ -149,7 +151,7 @@ impl HttpIntegration {
             uri: Located::new(String::new(), Span::default()),
             method: table.optional("method", read_method),
             timeout,
-            connect_timeout: table.or("connect_timeout", timeout.min(Duration::from_secs(5)), |value| {
+            connect_timeout: table.or("connect_timeout", timeout.min(CONNECT_TIMEOUT), |value| {
                 value.duration(Duration::from_millis(1)..=timeout)
             }),
             targets: table.optional("targets", read_targets).unwrap_or_default(),
@@ -185,6 +187,38 @@ fn read_targets(value: Value<'_>) -> Option<Vec<Target>> {
         return value.refuse("`targets` is empty, so no back end could answer", "name one, or remove the key");
     }
     Some(targets)
+}
+
+impl HttpIntegration {
+    /// All but the kind and the uri as it is where nothing is written.
+    pub fn to(uri: Located<String>, is_proxy: bool) -> HttpIntegration {
+        HttpIntegration {
+            is_proxy,
+            uri,
+            method: None,
+            timeout: TIMEOUT,
+            connect_timeout: CONNECT_TIMEOUT,
+            targets: Vec::new(),
+            balance: Balance::RoundRobin,
+            health: None,
+            ejection: Ejection::default(),
+            tls: UpstreamTls::default(),
+            protocol_version: ProtocolVersion::Http1,
+            preserve_host: false,
+            request_parameters: Vec::new(),
+            transformation: None,
+        }
+    }
+}
+
+impl HttpIntegration {
+    /// Whether this release can map all the parameters that a document wants mapped.
+    pub fn is_served(&self) -> bool {
+        let is_served = |mapping: &ParameterMapping| {
+            !matches!(mapping.target, ParameterTarget::Path(_)) && !matches!(mapping.source, ParameterSource::Body(_))
+        };
+        self.request_parameters.iter().all(is_served)
+    }
 }
 
 impl MockAnswer {

@@ -17,6 +17,8 @@ pub enum ParameterTarget {
     Header(String),
     /// Appended to the query.
     Querystring(String),
+    /// `integration.request.path.X`: stands for `{X}` in the uri. Only documents say so.
+    Path(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -25,8 +27,14 @@ pub enum ParameterSource {
     Path(String),
     /// `method.request.querystring.X`: the last value.
     Querystring(String),
+    /// `method.request.multivaluequerystring.X`: a parameter for each value.
+    Querystrings(String),
     /// `method.request.header.X`, in lower case: the last value.
     Header(String),
+    /// `method.request.multivalueheader.X`, in lower case: all values, joined with commas.
+    Headers(String),
+    /// `method.request.body`, or a JSONPath behind it, with its `$`. Only documents say so.
+    Body(Option<String>),
     /// `stageVariables.X`
     StageVariable(String),
     /// `context.requestId`, `context.stage`, `context.apiId`, `context.identity.sourceIp`,
@@ -136,12 +144,17 @@ fn read_static(value: Value<'_>, fixed: &str) -> Option<ParameterSource> {
     Some(ParameterSource::Static(fixed.to_owned()))
 }
 
+/// Whether `context.NAME` is known to parameter mappings.
+pub fn is_context_variable(name: &str) -> bool {
+    CONTEXT.contains(&name)
+}
+
 /// A field name in lower case, if it is one (RFC 9110 section 5.1).
 pub(super) fn read_field_name(name: &str) -> Option<String> {
     HeaderName::from_bytes(name.as_bytes()).ok().map(|name| name.as_str().to_owned())
 }
 
 /// Whether a field belongs to one connection or to the framing, so that nobody may write it.
-pub(super) fn is_unmappable(name: &str) -> bool {
+pub fn is_unmappable(name: &str) -> bool {
     UNMAPPABLE.contains(&name)
 }

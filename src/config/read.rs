@@ -111,6 +111,20 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// Refuses a key that means nothing without another.
+    pub fn refuse_alone(self, key: &str, other: &str) {
+        if let Some(value) = self.get(key) {
+            value.at_name(format!("`{key}` means nothing without `{other}`"), format!("add `{other} = …`"));
+        }
+    }
+
+    /// Refuses a key that contradicts another.
+    pub fn refuse_beside(self, key: &str, other: &str, help: &str) {
+        if let Some(value) = self.get(key) {
+            value.at_name(format!("`{key}` stands beside `{other}`"), help);
+        }
+    }
+
     /// Leaves a fault at the table's place.
     pub fn refuse<T>(self, message: impl Into<String>, help: impl Into<String>) -> Option<T> {
         self.reading.add(Fault::at(self.span, message).with_help(help));

@@ -91,7 +91,7 @@ pub(super) fn method_help(written: &str) -> String {
 }
 
 /// The names in a path's braces, without the `+` of the last.
-pub(super) fn path_parameters(path: &str) -> impl Iterator<Item = &str> {
+pub fn path_parameters(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')).map(greedy_name)
 }
 
@@ -109,7 +109,7 @@ fn read_path(value: Value<'_>) -> Option<String> {
 }
 
 /// What is wrong with a route's path, and what to write.
-fn find_path_problem(path: &str) -> Option<(&'static str, String)> {
+pub fn find_path_problem(path: &str) -> Option<(&'static str, String)> {
     match canonical_path(path) {
         Err(PathFault::NotAbsolute) => return Some(("which does not start with /", "write it from the root".into())),
         Err(fault) => return Some(("which is not a path", fault.detail().into())),

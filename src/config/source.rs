@@ -103,7 +103,7 @@ impl Sources {
         Place { path: self.path(span.file), line: line.number, column: line.column }
     }
 
-    pub(super) fn footprint_mut(&mut self) -> &mut Footprint {
+    pub(crate) fn footprint_mut(&mut self) -> &mut Footprint {
         Arc::make_mut(&mut self.footprint)
     }
 

@@ -13,6 +13,17 @@ pub struct Transformation {
     pub responses: Vec<IntegrationResponse>,
 }
 
+impl Transformation {
+    /// Whether requests and answers pass as they are.
+    pub fn is_plain(&self) -> bool {
+        let Transformation { passthrough, request_templates, content_handling, responses } = self;
+        *passthrough == Passthrough::WhenNoMatch
+            && request_templates.is_empty()
+            && content_handling.is_none()
+            && responses.is_empty()
+    }
+}
+
 /// `passthrough_behavior`: what becomes of a body for whose type there is no template.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Passthrough {

@@ -36,6 +36,15 @@ pub(super) fn read_uri(value: Value<'_>, path_parameters: Option<&[&str]>) -> Op
     Some(uri.into_owned())
 }
 
+/// Reads where requests go whose path is appended: a uri without a query.
+pub(super) fn read_origin(value: Value<'_>) -> Option<String> {
+    let uri = read_uri(value, None)?;
+    match uri.contains('?') {
+        true => value.refuse_text("which holds a query", "paths of operations are appended to it"),
+        false => Some(uri.trim_end_matches('/').to_owned()),
+    }
+}
+
 /// Parts the host and port from the rest, whose first byte is `/` or `?`. Braces may hold neither.
 fn split_authority(rest: &str) -> (&str, &str) {
     rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()))

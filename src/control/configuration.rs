@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Body, Control, Problem, Shared};
-use crate::config;
 use crate::delivery::{self, Promotion, ReloadReport};
 use crate::gateway::snapshot::Question;
+use crate::openapi;
 
 /// `GET /v1/routes`
 pub(super) async fn routes(State(control): Shared) -> Json<Value> {
@@ -66,7 +66,7 @@ pub(super) async fn promote(State(control): Shared, Body(asked): Body<Promote>) 
 async fn promote_now(control: &Control, api: &str, stage: &str) -> Result<Promotion, Problem> {
     let (file, api, stage) = (control.reloader.main_file().to_owned(), api.to_owned(), stage.to_owned());
     let done = tokio::task::spawn_blocking(move || {
-        let config = config::load(&file).map_err(|faults| faults.render(false))?;
+        let config = openapi::load(&file).map_err(|faults| faults.render(false))?;
         delivery::promote(&config, &api, &stage).map_err(|error| error.to_string())
     });
     match done.await {

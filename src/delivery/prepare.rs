@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::aside;
 use super::reload::StartedWith;
-use crate::config::{self, Config, Faults, Footprint, LogDestination};
+use crate::config::{Config, Faults, Footprint, LogDestination};
 use crate::gateway::snapshot::{Compiled, Live, Snapshot};
+use crate::openapi;
 
 /// How long the idle priority may take at the least.
 const PATIENCE_MIN: Duration = Duration::from_secs(1);
@@ -42,7 +43,7 @@ impl Prepared {
 
     fn read(live: &Live, main_file: &Path) -> Prepared {
         let began = Instant::now();
-        let config = config::load(main_file);
+        let config = openapi::load(main_file);
         let read = began.elapsed();
         let sources = match &config {
             Ok(config) => &config.sources,

@@ -8,10 +8,11 @@ use super::run::RunError;
 use super::upgrade::Predecessor;
 use super::{StartError, descriptors};
 use crate::base::Clock;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::delivery::{Origin, Reloader};
 use crate::gateway::integrate::Pools;
 use crate::gateway::snapshot::{Live, Snapshot};
+use crate::openapi;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 
@@ -57,7 +58,7 @@ fn prepare(
     mut inherited: Inherited,
     open_state: impl FnOnce(&Live) -> Result<(), RunError>,
 ) -> Result<Started, RunError> {
-    let config = config::load(file)?;
+    let config = openapi::load(file)?;
     let threads = worker_count(config.server.threads);
     descriptors::reserve(threads, config.server.listen.len())?;
     let bound = config.server.listen.iter().map(|listen| Bound::new(listen, &mut inherited));

@@ -53,6 +53,8 @@ use crate::config::{Fault, Integration, IntegrationKind};
 pub enum Target {
     Http(Arc<Http>),
     Mock(Arc<Mock>),
+    /// What its document declares and this release does not serve, such as `AWS_PROXY`.
+    Unserved(Arc<str>),
 }
 
 impl Target {
@@ -65,11 +67,9 @@ impl Target {
         pools: &Pools,
     ) -> Result<Target, Vec<Fault>> {
         Ok(match &integration.kind {
+            IntegrationKind::Http(http) if !http.is_served() => Target::Unserved("HTTP".into()),
             IntegrationKind::Http(http) => Target::Http(Arc::new(Http::compile(http, variables, names, pools)?)),
-            IntegrationKind::Unserved(unserved) => {
-                let message = format!("integrations of type {} are not served by this release", unserved.kind);
-                return Err(vec![Fault::at(integration.span, message)]);
-            }
+            IntegrationKind::Unserved(unserved) => Target::Unserved(unserved.kind.as_str().into()),
             IntegrationKind::Mock(answer) => Target::Mock(Arc::new(Mock::compile(answer, integration.span)?)),
         })
     }

@@ -105,6 +105,12 @@ pub(super) fn fixed(mock: &Mock) -> Reply {
     reply
 }
 
+/// The answer for an integration that is only declared.
+pub(super) fn unserved(kind: &str) -> Answer {
+    let answer = Answer::new(Refusal::InternalError, "the integration of this route cannot be carried out");
+    answer.with_log(format!("integrations of type {kind} are declared and not served by this release"))
+}
+
 /// The answer from an entry of the cache.
 pub(super) fn stored(entry: &Entry, now: Now, ctx: &Ctx) -> Reply {
     let mut reply = Reply::new(entry.status.as_u16(), entry.body.clone());

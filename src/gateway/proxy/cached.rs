@@ -5,7 +5,7 @@ use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use super::Conductor;
-use super::answers::{hit, not_cached, not_modified, select, stored};
+use super::answers::{hit, not_cached, not_modified, select, stored, unserved};
 use super::asked::Asked;
 use super::ctx::Ctx;
 use super::fetches::{Fetched, Order, Told};
@@ -49,6 +49,7 @@ impl Conductor {
             return self.refuse(session, ctx, answer).await;
         }
         let is_answered = match (&plan.target, &plan.cache) {
+            (Target::Unserved(kind), _) => self.refuse(session, ctx, unserved(kind)).await?,
             (Target::Mock(mock), _) => self.reply_mock(session, ctx, mock).await?,
             (Target::Http(_), None) => false,
             (Target::Http(_), Some(cache)) => self.answer_cached(session, ctx, cache, &mut upload).await?,

@@ -49,7 +49,7 @@ pub(super) fn with_outgoing<R>(asked: &Asked<'_>, ctx: &Ctx, use_it: impl FnOnce
 pub(super) fn http_of(ctx: &Ctx) -> Option<&std::sync::Arc<Http>> {
     match &ctx.plan()?.target {
         Target::Http(http) => Some(http),
-        Target::Mock(_) => None,
+        Target::Mock(_) | Target::Unserved(_) => None,
     }
 }
 

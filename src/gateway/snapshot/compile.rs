@@ -180,7 +180,7 @@ impl<'c> Compiler<'c> {
         let mut first_route = 0;
         for (api_name, api) in &config.apis {
             let routes = self.routes(api, first_route);
-            first_route += api.definition.routes.len() as u32;
+            first_route += routes.count();
             for (stage_name, stage) in &api.stages {
                 let id = StageId(stages.len() as u32);
                 domains.add_stage(api_name, stage_name, id);
@@ -198,7 +198,7 @@ impl<'c> Compiler<'c> {
             summary: Summary {
                 apis: config.apis.len(),
                 stages: stages.len(),
-                routes: first_route as usize,
+                routes: config.apis.values().map(|api| api.definition.routes.len()).sum(),
                 usage_plans: config.usage_plans.len(),
                 api_keys: self.api_keys.len(),
             },

@@ -2,7 +2,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use indexmap::IndexMap;
 
-use crate::config::{HttpIntegration, IntegrationKind, MockAnswer, Route};
+use crate::config::{
+    HttpIntegration, IntegrationKind, IntegrationResponse, Located, MockAnswer, Route, Transformation,
+};
 
 /// What a route's answers depend on, as a number: a deployment is its content.
 ///
@@ -17,7 +19,10 @@ pub(super) fn deployment_of(route: &Route, variables: &IndexMap<String, String>)
     sorted.hash(&mut hasher);
     match &route.integration.kind {
         IntegrationKind::Http(http) => hash_http(http, &mut hasher),
-        IntegrationKind::Mock(MockAnswer { status, headers, body, .. }) => (status, headers, body).hash(&mut hasher),
+        IntegrationKind::Mock(MockAnswer { status, headers, body, transformation }) => {
+            (status, headers, body).hash(&mut hasher);
+            hash_transformation(transformation.as_deref(), &mut hasher);
+        }
         IntegrationKind::Unserved(unserved) => unserved.kind.hash(&mut hasher),
     }
     hasher.finish()
@@ -27,7 +32,23 @@ fn hash_http(http: &HttpIntegration, hasher: &mut DefaultHasher) {
     let HttpIntegration { is_proxy, uri, method, targets, tls, protocol_version, .. } = http;
     (is_proxy, &uri.value, method, tls, protocol_version).hash(hasher);
     (http.preserve_host, &http.request_parameters).hash(hasher);
+    hash_transformation(http.transformation.as_deref(), hasher);
     for target in targets {
         target.address.value.hash(hasher);
     }
+}
+
+fn hash_transformation(written: Option<&Transformation>, hasher: &mut DefaultHasher) {
+    let Some(Transformation { passthrough, request_templates, content_handling, responses }) = written else { return };
+    (passthrough, content_handling, responses.len()).hash(hasher);
+    hash_templates(request_templates, hasher);
+    for IntegrationResponse { pattern, status, headers, templates, content_handling } in responses {
+        (pattern, status, headers, content_handling).hash(hasher);
+        hash_templates(templates, hasher);
+    }
+}
+
+fn hash_templates(templates: &IndexMap<String, Located<String>>, hasher: &mut DefaultHasher) {
+    templates.len().hash(hasher);
+    templates.iter().for_each(|entry| entry.hash(hasher));
 }

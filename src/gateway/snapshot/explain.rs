@@ -91,8 +91,8 @@ impl Explanation {
         path: &'h str,
     ) -> Option<(&'s Plan, crate::gateway::route::Params<'h>)> {
         let text = |plan: &Plan| format!("{} {}", plan.method, plan.path);
-        let candidates = stage.tree().candidates(head.method, path);
-        let found = match stage.tree().find(head.method, path) {
+        let candidates = stage.tree(variant).candidates(head.method, path);
+        let found = match stage.tree(variant).find(head.method, path) {
             Ok(matched) => matched,
             Err(Missed::Path) => {
                 self.tell("route", format!("404 unknown_route: no route of {} has this path", stage.name()));
@@ -131,6 +131,7 @@ impl Explanation {
 
     fn integration(&mut self, plan: &Plan) {
         match &plan.target {
+            Target::Unserved(kind) => self.tell("integration", format!("{kind}, which this release does not serve")),
             Target::Mock(mock) => self.tell("integration", format!("MOCK {}", mock.status())),
             Target::Http(http) => {
                 let names: Vec<String> = http.pool().names().map(str::to_owned).collect();

@@ -53,13 +53,17 @@ impl Snapshot {
         let place =
             self.domains().locate(head.host, head.path).filter(|place| std::ptr::eq(self.stage(place.stage), stage));
         let place = place.ok_or_else(|| format!("{}{} does not lead to {}", head.host, head.path, stage.name()))?;
-        let matched = stage.tree().find(head.method, place.path);
-        let matched =
-            matched.map_err(|_| format!("{} has no route for {} {}", stage.name(), head.method, place.path))?;
         let variants = [Variant::Stable, Variant::Canary];
         let variants = &variants[..if stage.canary().is_some() { 2 } else { 1 }];
-        let plans = variants.iter().map(|variant| stage.plan(*variant, matched.route));
-        let keys = plans.filter_map(|plan| plan.cache.as_ref());
-        Ok(keys.map(|cache| cache.key(head, |at| matched.params.get(at).copied())).collect())
+        let found = variants.iter().filter_map(|variant| {
+            let matched = stage.tree(*variant).find(head.method, place.path).ok()?;
+            Some((stage.plan(*variant, matched.route), matched.params))
+        });
+        let found: Vec<_> = found.collect();
+        if found.is_empty() {
+            return Err(format!("{} has no route for {} {}", stage.name(), head.method, place.path));
+        }
+        let keys = found.iter().filter_map(|(plan, params)| Some((plan.cache.as_ref()?, params)));
+        Ok(keys.map(|(cache, params)| cache.key(head, |at| params.get(at).copied())).collect())
     }
 }

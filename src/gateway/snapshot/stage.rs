@@ -15,6 +15,8 @@ pub struct Stage {
     /// The id of the API's first route; its routes follow.
     pub(super) first_route: u32,
     pub(super) canary: Option<Canary>,
+    /// What the canary serves by a definition of its own.
+    pub(super) fork: Option<Fork>,
     pub(super) stable_plans: Box<[Plan]>,
     /// Empty without a canary.
     pub(super) canary_plans: Box<[Plan]>,
@@ -24,6 +26,20 @@ pub struct Stage {
     pub(super) cache: Option<Arc<cache::Store>>,
     /// Whether any route does.
     pub(super) honors_origin: bool,
+}
+
+/// The routes of a canary that has a definition of its own. A route that its stage has too has the same id.
+#[derive(Clone, Debug)]
+pub struct Fork {
+    pub(super) tree: Arc<Tree>,
+    /// By id, from the API's first route on: the place among the canary's plans, `MAX` for a route that it has not.
+    pub(super) places: Box<[u32]>,
+}
+
+impl Fork {
+    pub(super) fn has(&self, at: usize) -> bool {
+        self.places.get(at).is_some_and(|place| *place != u32::MAX)
+    }
 }
 
 /// What one route does in one variant of a stage: a field a phase, in their order.
@@ -59,8 +75,12 @@ impl Stage {
         self.style
     }
 
-    pub fn tree(&self) -> &Tree {
-        &self.tree
+    /// The routes of a variant.
+    pub fn tree(&self, variant: Variant) -> &Tree {
+        match (variant, &self.fork) {
+            (Variant::Canary, Some(fork)) => &fork.tree,
+            _ => &self.tree,
+        }
     }
 
     pub fn canary(&self) -> Option<&Canary> {
@@ -86,11 +106,12 @@ impl Stage {
 
     /// The plan of a route that [`Stage::tree`] found.
     pub fn plan(&self, variant: Variant, route: RouteId) -> &Plan {
-        let plans = match variant {
-            Variant::Canary => &self.canary_plans,
-            Variant::Stable => &self.stable_plans,
-        };
-        // The tree holds the ids of this API's routes only, and each variant has a plan for each of them.
-        &plans[(route.0 - self.first_route) as usize]
+        let id = (route.0 - self.first_route) as usize;
+        // A variant's tree holds the ids of this API's routes only, and the variant has a plan for each of them.
+        match (variant, &self.fork) {
+            (Variant::Stable, _) => &self.stable_plans[id],
+            (Variant::Canary, None) => &self.canary_plans[id],
+            (Variant::Canary, Some(fork)) => &self.canary_plans[fork.places[id] as usize],
+        }
     }
 }

@@ -27,7 +27,11 @@ pub(super) enum Source {
     /// The index of a path parameter.
     Path(usize),
     Querystring(Box<str>),
+    /// A value for each time that the parameter is there.
+    Querystrings(Box<str>),
     Header(Box<str>),
+    /// All values, joined with commas.
+    Headers(Box<str>),
     Context(Fact),
     /// A text, or a stage variable's value.
     Constant(Box<str>),
@@ -62,6 +66,8 @@ impl Parameters {
             match (&mapping.target, source) {
                 (_, Err(fault)) => faults.push(fault),
                 (ParameterTarget::Querystring(name), Ok(source)) => querystrings.push((name.as_str().into(), source)),
+                // The uri has it, where integrations with such a mapping are served.
+                (ParameterTarget::Path(_), Ok(_)) => {}
                 (ParameterTarget::Header(name), Ok(source)) => match HeaderName::from_bytes(name.as_bytes()) {
                     Ok(name) => headers.push((name, source)),
                     Err(_) => faults.push(Fault::at(span, format!("\"{name}\" is not a header's name"))),
@@ -79,7 +85,9 @@ impl Querystrings {
     /// Appends every mapped query parameter whose source is there.
     pub(super) fn write(&self, request: &Request<'_>, target: &mut Target<'_>) {
         for (name, source) in &self.0 {
-            if let Some(value) = source.value(request) {
+            if let Source::Querystrings(own) = source {
+                query::for_each_value(request.head.query, own, |value| target.push_pair(name, &value));
+            } else if let Some(value) = source.value(request) {
                 target.push_pair(name, &value);
             }
         }
@@ -107,12 +115,17 @@ impl Source {
                 Fault::at(span, message).with_help(parameters_help(names))
             })?),
             ParameterSource::Querystring(name) => Source::Querystring(name.as_str().into()),
+            ParameterSource::Querystrings(name) => Source::Querystrings(name.as_str().into()),
             ParameterSource::Header(name) => Source::Header(name.to_ascii_lowercase().into()),
+            ParameterSource::Headers(name) => Source::Headers(name.to_ascii_lowercase().into()),
             ParameterSource::StageVariable(name) => {
                 variables.get(name).map_or(Source::Absent, |value| Source::Constant(value.as_str().into()))
             }
-            ParameterSource::Context(name) => Source::Context(Fact::compile(name, span)?),
+            // A document may name one that is not known yet; it is told as not served.
+            ParameterSource::Context(name) => Fact::of(name).map_or(Source::Absent, Source::Context),
             ParameterSource::Static(text) => Source::Constant(text.as_str().into()),
+            // An integration that maps bodies is not served.
+            ParameterSource::Body(_) => Source::Absent,
         })
     }
 
@@ -121,7 +134,9 @@ impl Source {
         match self {
             Source::Path(index) => request.values.get(*index).map(|value| percent_decode_str(value).into()),
             Source::Querystring(name) => query::last_value(request.head.query, name),
+            Source::Querystrings(name) => query::values(request.head.query, name).map(Cow::Owned),
             Source::Header(name) => last_header(&request.head.fields, name).map(Cow::Borrowed),
+            Source::Headers(name) => all_headers(&request.head.fields, name).map(Cow::Owned),
             Source::Context(fact) => fact.value(request),
             Source::Constant(text) => Some(Cow::Borrowed(text.as_bytes())),
             Source::Absent => None,
@@ -130,8 +145,8 @@ impl Source {
 }
 
 impl Fact {
-    fn compile(name: &str, span: Span) -> Result<Fact, Fault> {
-        Ok(match name.strip_prefix("context.").unwrap_or(name) {
+    fn of(name: &str) -> Option<Fact> {
+        Some(match name {
             "requestId" => Fact::RequestId,
             "stage" => Fact::Stage,
             "apiId" => Fact::ApiId,
@@ -140,9 +155,7 @@ impl Fact {
             "httpMethod" => Fact::HttpMethod,
             "path" => Fact::Path,
             "resourcePath" => Fact::ResourcePath,
-            other => return Err(Fault::at(span, format!("unknown variable context.{other}")).with_help(
-                "context has requestId, stage, apiId, identity.sourceIp, identity.apiKeyId, httpMethod, path and resourcePath",
-            )),
+            _ => return None,
         })
     }
 
@@ -164,6 +177,18 @@ impl Fact {
         };
         Some(Cow::Borrowed(text.as_bytes()))
     }
+}
+
+fn all_headers(fields: &Fields<'_>, name: &str) -> Option<Vec<u8>> {
+    let mut all: Option<Vec<u8>> = None;
+    fields.for_each(name, |value| match &mut all {
+        Some(all) => {
+            all.push(b',');
+            all.extend_from_slice(value);
+        }
+        None => all = Some(value.to_vec()),
+    });
+    all
 }
 
 fn last_header<'a>(fields: &Fields<'a>, name: &str) -> Option<&'a [u8]> {

@@ -14,6 +14,26 @@ pub(super) fn last_value<'a>(query: Option<&'a str>, name: &str) -> Option<Cow<'
     named.find(|(key, _)| decode(key).as_ref() == name.as_bytes()).map(|(_, value)| decode(value))
 }
 
+/// Every value of the parameter `name`, decoded.
+pub(super) fn for_each_value<'a>(query: Option<&'a str>, name: &str, mut take: impl FnMut(Cow<'a, [u8]>)) {
+    let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    let named = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    named.filter(|(key, _)| decode(key).as_ref() == name.as_bytes()).for_each(|(_, value)| take(decode(value)));
+}
+
+/// All of them, joined with commas; `None` for a parameter that is not there.
+pub(super) fn values(query: Option<&str>, name: &str) -> Option<Vec<u8>> {
+    let mut all: Option<Vec<u8>> = None;
+    for_each_value(query, name, |value| match &mut all {
+        Some(all) => {
+            all.push(b',');
+            all.extend_from_slice(&value);
+        }
+        None => all = Some(value.into_owned()),
+    });
+    all
+}
+
 /// A request target while it is written, behind whatever stands in `out` before.
 pub(super) struct Target<'o> {
     out: &'o mut Vec<u8>,

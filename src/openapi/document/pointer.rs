@@ -35,6 +35,33 @@ impl Pointer {
         Pointer(format!("{}/{escaped}", self.0))
     }
 
+    /// Where `node` stands below `root`, by its identity: for faults, as it looks at everything.
+    pub fn of(node: &Node, root: &Node) -> Option<Pointer> {
+        fn find(node: &Node, within: &Node, path: &mut Vec<String>) -> bool {
+            if std::ptr::eq(node, within) {
+                return true;
+            }
+            let members = within.entries().iter().map(|(key, value)| (key.name.to_string(), value));
+            let elements = within.elements().iter().enumerate().map(|(at, value)| (at.to_string(), value));
+            members.chain(elements).any(|(step, value)| {
+                path.push(step);
+                let found = find(node, value, path);
+                if !found {
+                    path.pop();
+                }
+                found
+            })
+        }
+        let mut path = Vec::new();
+        find(node, root, &mut path).then(|| path.iter().fold(Pointer::root(), |pointer, step| pointer.join(step)))
+    }
+
+    /// The pointer to what holds this, and the last step.
+    pub fn split(&self) -> (Pointer, String) {
+        let (parent, last) = self.0.rsplit_once('/').unwrap_or(("", ""));
+        (Pointer(parent.to_owned()), last.replace("~1", "/").replace("~0", "~"))
+    }
+
     /// The value that this points to.
     pub fn find<'n>(&self, root: &'n Node) -> Option<&'n Node> {
         self.0.split('/').skip(1).try_fold(root, |node, step| {

@@ -25,8 +25,12 @@ impl Document {
     /// Why the file cannot be read, or where it is no document. It is among the sources even then.
     pub fn read(path: &Path, sources: &mut Sources) -> Result<Document, Fault> {
         match text_of(path) {
-            Ok(text) => Document::parse(path, text, sources),
+            Ok(text) => {
+                sources.footprint_mut().read(path, &text);
+                Document::parse(path, text, sources)
+            }
             Err(why) => {
+                sources.footprint_mut().unreadable(path);
                 sources.add(path, "");
                 Err(Fault::of_file(format!("cannot read {}: {why}", path.display())))
             }

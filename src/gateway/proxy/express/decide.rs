@@ -5,7 +5,7 @@ use crate::base::{Answer, Head};
 use crate::gateway::cache::{Entry, Lookup};
 use crate::gateway::integrate::Target;
 use crate::gateway::proxy::admission;
-use crate::gateway::proxy::answers::{fixed, hit, not_cached, select};
+use crate::gateway::proxy::answers::{fixed, hit, not_cached, select, unserved};
 use crate::gateway::proxy::arrival;
 use crate::gateway::proxy::asked::{Asked, HeadSize};
 use crate::gateway::proxy::cached::{look_up, note, note_lookup};
@@ -55,6 +55,7 @@ impl Express {
         }
         let http = match &plan.target {
             Target::Mock(mock) => return Way::Held(Held::Fixed(Box::new(fixed(mock)))),
+            Target::Unserved(kind) => return Way::Held(Held::Refused(unserved(kind))),
             Target::Http(http) => http,
         };
         let is_passed_on = http.is_plain() && plan.checks.answers().is_none();

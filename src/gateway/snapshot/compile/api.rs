@@ -11,56 +11,105 @@ use crate::gateway::integrate::Target;
 use crate::gateway::route::{Canary, Pattern, Tree};
 use crate::gateway::snapshot::caches::Caches;
 use crate::gateway::snapshot::deployment::deployment_of;
-use crate::gateway::snapshot::stage::{Plan, Stage};
+use crate::gateway::snapshot::stage::{Fork, Plan, Stage};
 use crate::gateway::throttle::{self, Limiter, Rate};
 use crate::gateway::validate;
 use crate::telemetry::{Format, RouteSeries};
 
-/// An API's routes: ids, tree, and what is the same in all its stages.
+/// An API's routes: ids, trees, and what is the same in all its stages.
 pub(super) struct Routes<'c> {
     first: u32,
     tree: Arc<Tree>,
+    /// Those of the API, then those that only canaries have: a route's id is its place here.
     entries: Vec<Entry<'c>>,
+    /// How many of them are the API's.
+    own: usize,
+    /// By stage.
+    forks: HashMap<&'c str, (Fork, Vec<Entry<'c>>)>,
 }
 
 /// A route, with what is shared by its plans.
+#[derive(Clone)]
 struct Entry<'c> {
     route: &'c config::Route,
+    /// Its place among all of the API's.
+    at: usize,
     method: Arc<str>,
     path: Arc<str>,
     parameter_names: Vec<Box<str>>,
     checks: validate::Plan,
 }
 
+impl Routes<'_> {
+    /// How many ids there are.
+    pub(super) fn count(&self) -> u32 {
+        self.entries.len() as u32
+    }
+}
+
 impl<'c> Compiler<'c> {
     pub(super) fn routes(&mut self, api: &'c config::Api, first: u32) -> Routes<'c> {
-        let mut tree = Tree::new(api.errors() == ErrorStyle::Standard);
-        let mut entries = Vec::with_capacity(api.definition.routes.len());
-        let checks = self.checks(api);
-        for ((at, route), checks) in api.definition.routes.iter().enumerate().zip(checks) {
+        let style = api.errors();
+        let checks = self.checks(api, &api.definition);
+        let written = api.definition.routes.iter().enumerate().zip(checks);
+        let entries: Vec<Entry<'c>> = written.map(|((at, route), checks)| Entry::new(at, route, checks)).collect();
+        let tree = self.tree(style, first, &entries);
+        let own = entries.len();
+        let mut routes = Routes { first, tree, entries, own, forks: HashMap::new() };
+        for (name, stage) in &api.stages {
+            if let Some(definition) = stage.canary.as_ref().and_then(|canary| canary.definition.as_deref()) {
+                let fork = self.fork(api, definition, &mut routes);
+                routes.forks.insert(name, fork);
+            }
+        }
+        routes
+    }
+
+    /// The routes of a canary's own definition: those that its API has by the ids that they have there.
+    fn fork(
+        &mut self,
+        api: &config::Api,
+        definition: &'c config::Definition,
+        routes: &mut Routes<'c>,
+    ) -> (Fork, Vec<Entry<'c>>) {
+        let known = routes.entries.iter().map(|entry| ((Arc::clone(&entry.method), Arc::clone(&entry.path)), entry.at));
+        let mut known: HashMap<_, _> = known.collect();
+        let mut entries = Vec::with_capacity(definition.routes.len());
+        let checks = self.checks(api, definition);
+        for (route, checks) in definition.routes.iter().zip(checks) {
+            let mut entry = Entry::new(routes.entries.len(), route, checks);
+            let next = entry.at;
+            entry.at = *known.entry((Arc::clone(&entry.method), Arc::clone(&entry.path))).or_insert(next);
+            if entry.at == next {
+                routes.entries.push(entry.clone());
+            }
+            entries.push(entry);
+        }
+        let mut places = vec![u32::MAX; routes.entries.len()];
+        entries.iter().zip(0..).for_each(|(entry, place)| places[entry.at] = place);
+        (Fork { tree: self.tree(api.errors(), routes.first, &entries), places: places.into() }, entries)
+    }
+
+    fn tree(&mut self, style: ErrorStyle, first: u32, entries: &[Entry<'c>]) -> Arc<Tree> {
+        let mut tree = Tree::new(style == ErrorStyle::Standard);
+        for Entry { route, at, .. } in entries {
             let pattern = Pattern::new(&route.path);
-            if let Err(RouteId(other)) = tree.insert(&pattern, &route.method, RouteId(first + at as u32)) {
-                let other = &api.definition.routes[(other - first) as usize];
+            if let Err(RouteId(other)) = tree.insert(&pattern, &route.method, RouteId(first + *at as u32)) {
+                let other = entries.iter().find(|entry| entry.at == (other - first) as usize);
                 let message = format!("route {} {} is written twice", route.method.as_str(), route.path.value);
                 let fault = Fault::at(route.path.span, message).with_help("remove one of them");
-                self.faults.push(fault.with_also(other.path.span, "the other one is here"));
+                let span = other.map_or(route.path.span, |other| other.route.path.span);
+                self.faults.push(fault.with_also(span, "the other one is here"));
             }
-            entries.push(Entry {
-                route,
-                method: route.method.as_str().into(),
-                path: route.path.as_str().into(),
-                parameter_names: pattern.parameter_names(),
-                checks,
-            });
         }
-        Routes { first, tree: Arc::new(tree), entries }
+        Arc::new(tree)
     }
 
     /// What is checked of each route's requests and answers.
-    fn checks(&mut self, api: &config::Api) -> Vec<validate::Plan> {
-        let responses = api.validate_responses.unwrap_or(api.definition.validate_responses);
+    fn checks(&mut self, api: &config::Api, definition: &config::Definition) -> Vec<validate::Plan> {
+        let responses = api.validate_responses.unwrap_or(definition.validate_responses);
         let rules = validate::Rules { style: api.errors(), requests: api.validate_requests, responses };
-        let (plans, mut faults) = validate::compile(&api.definition, rules);
+        let (plans, mut faults) = validate::compile(definition, rules);
         self.faults.append(&mut faults);
         plans
     }
@@ -84,8 +133,12 @@ impl<'c> Compiler<'c> {
         let caches = Caches::new(&text, api, written, previous.and_then(|stage| stage.cache.as_ref()));
         let old_limiters = previous.map(Stage::route_limiters).unwrap_or_default();
         let mut limits = Vec::with_capacity(routes.entries.len());
-        for (at, Entry { route, method, path, .. }) in routes.entries.iter().enumerate() {
-            self.route_ids.insert(format!("{text} {method} {path}"), RouteId(routes.first + at as u32));
+        let fork = routes.forks.get(&*name.stage);
+        for Entry { route, at, method, path, .. } in &routes.entries {
+            let is_served = *at < routes.own || fork.is_some_and(|(fork, _)| fork.has(*at));
+            if is_served {
+                self.route_ids.insert(format!("{text} {method} {path}"), RouteId(routes.first + *at as u32));
+            }
             let throttle = route.throttle.as_ref().map(|throttle| {
                 let policy: Arc<str> = format!("{method} {path}").into();
                 let old = old_limiters.get(&(&**method, &**path)).copied();
@@ -93,14 +146,19 @@ impl<'c> Compiler<'c> {
             });
             limits.push(throttle::Limits { route: throttle, stage: limiter.clone() });
         }
-        let plans = |compiler: &mut Self, variant: Variant, variables: &IndexMap<String, String>| -> Box<[Plan]> {
-            let entries = routes.entries.iter().zip(&limits);
-            let plan = |(entry, limits)| compiler.plan(&name, variant, variables, written, &caches, entry, limits);
-            entries.filter_map(plan).collect()
+        let plans = |compiler: &mut Self, variant, variables: &IndexMap<String, String>, entries: &[Entry<'c>]| {
+            let plan = |entry: &Entry<'c>| {
+                compiler.plan(&name, variant, variables, written, &caches, entry, &limits[entry.at])
+            };
+            entries.iter().filter_map(plan).collect::<Box<[Plan]>>()
         };
-        let stable_plans = plans(self, Variant::Stable, &written.variables);
+        let own = &routes.entries[..routes.own];
+        let stable_plans = plans(self, Variant::Stable, &written.variables, own);
         let canary_plans = match &written.canary {
-            Some(canary) => plans(self, Variant::Canary, &merged(&written.variables, &canary.variables)),
+            Some(canary) => {
+                let entries = fork.map_or(own, |(_, entries)| entries);
+                plans(self, Variant::Canary, &merged(&written.variables, &canary.variables), entries)
+            }
             None => Box::default(),
         };
         let honors_origin = stable_plans.iter().chain(&canary_plans).any(Plan::honors_origin);
@@ -115,6 +173,7 @@ impl<'c> Compiler<'c> {
             tree: Arc::clone(&routes.tree),
             first_route: routes.first,
             canary: written.canary.as_ref().map(|canary| Canary::compile(canary, &text)),
+            fork: fork.map(|(fork, _)| fork.clone()),
             stable_plans,
             canary_plans,
             format,
@@ -131,7 +190,7 @@ impl<'c> Compiler<'c> {
         variables: &IndexMap<String, String>,
         written: &config::Stage,
         caches: &Caches<'_>,
-        Entry { route, method, path, parameter_names, checks }: &Entry<'_>,
+        Entry { route, method, path, parameter_names, checks, .. }: &Entry<'_>,
         limits: &throttle::Limits,
     ) -> Option<Plan> {
         let target = match Target::compile(&route.integration, variables, parameter_names, self.pools) {
@@ -161,6 +220,19 @@ impl<'c> Compiler<'c> {
             path: Arc::clone(path),
             method: Arc::clone(method),
         })
+    }
+}
+
+impl<'c> Entry<'c> {
+    fn new(at: usize, route: &'c config::Route, checks: validate::Plan) -> Entry<'c> {
+        Entry {
+            route,
+            at,
+            method: route.method.as_str().into(),
+            path: route.path.as_str().into(),
+            parameter_names: Pattern::new(&route.path).parameter_names(),
+            checks,
+        }
     }
 }
 
