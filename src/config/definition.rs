@@ -107,6 +107,11 @@ impl RequestValidation {
         value.word(REQUESTS)
     }
 
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        REQUESTS[self as usize].0
+    }
+
     pub fn validator(self) -> Validator {
         Validator {
             checks_parameters: matches!(self, RequestValidation::Parameters | RequestValidation::All),
@@ -118,6 +123,11 @@ impl RequestValidation {
 impl ResponseValidation {
     pub(super) fn read(value: ReadValue<'_>) -> Option<ResponseValidation> {
         value.word(RESPONSES)
+    }
+
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        RESPONSES[self as usize].0
     }
 }
 

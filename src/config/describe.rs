@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::{
     Api, ApiKey, Canary, Certificate, ClientAuth, Config, Domain, HealthCheck, HttpIntegration, IntegrationKind,
     KeyDigest, KeyPart, Listen, ListenTls, Located, LogDestination, LogFormat, ParameterMapping, ParameterSource,
-    ParameterTarget, Route, RouteCache, Server, Sources, Stage, StageCache, Sticky, Target, Telemetry, Throttle,
-    UpstreamTls, UsagePlan, api_key,
+    ParameterTarget, RequestValidation, Route, RouteCache, Server, Sources, Stage, StageCache, Sticky, Target,
+    Telemetry, Throttle, UpstreamTls, UsagePlan, api_key,
 };
 use crate::base::units::{write_duration, write_size};
 
@@ -61,6 +61,9 @@ impl Describe<'_> {
             ("errors".to_owned(), api.errors().as_str().into()),
         ]);
         members.extend(self.definition(&api.definition));
+        members.insert("validate_requests".to_owned(), api.validate_requests.map(RequestValidation::as_str).into());
+        let responses = api.validate_responses.unwrap_or(api.definition.validate_responses);
+        members.insert("validate_responses".to_owned(), responses.as_str().into());
         members.insert("stages".to_owned(), named(&api.stages, |stage| self.stage(stage)));
         members.into()
     }

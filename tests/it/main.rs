@@ -34,3 +34,4 @@ mod streams;
 mod supervised;
 mod telemetry;
 mod upgrade;
+mod validation;
