@@ -16,7 +16,7 @@ pub fn load_with(path: &Path, variables: Variables<'_>) -> Result<Config, Faults
 }
 
 /// Reads the documents that a configuration names into it.
-fn complete(mut config: Config) -> Result<Config, Faults> {
+pub(super) fn complete(mut config: Config) -> Result<Config, Faults> {
     let mut faults = Vec::new();
     for api in config.apis.values_mut() {
         read_documents(api, &mut config.sources, &mut faults);
