@@ -64,3 +64,19 @@ pub fn unserved(config: &Config) -> Faults {
     told.dedup();
     Faults::new(config.sources.clone(), told)
 }
+
+/// Reads one text as the document of the API `api`, whose stage is `prod`. No file beside it is read.
+pub fn parse(document: &str) -> Result<Config, Faults> {
+    let mut config = config::parse("[apis.api]\n[apis.api.stages.prod]\n")?;
+    let read = Library::alone(document, &mut config.sources).map_err(|fault| vec![fault]);
+    let definition = read.and_then(|library| {
+        let desk = Desk::new(&library);
+        import(&desk, Wishes { forward_to: Some("http://localhost"), ..Wishes::default() }).ok_or_else(|| desk.faults.take())
+    });
+    match (definition, config.apis.get_mut("api")) {
+        (Ok(definition), Some(api)) => api.definition = definition,
+        (Err(faults), _) => return Err(Faults::new(config.sources, faults)),
+        (Ok(_), None) => {}
+    }
+    Ok(config)
+}

@@ -20,7 +20,7 @@ mod words;
 use at::{At, Desk};
 pub use document::{Document, Key, Node, Pointer, Tree};
 pub use export::{Exported, Format, export, to_yaml};
-pub use load::{load, load_with, unserved};
+pub use load::{load, load_with, parse, unserved};
 pub use main_file::{MainFile, QuickStart};
 pub use to_toml::to_toml;
 
