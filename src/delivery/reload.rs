@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use super::prepare::{Prepared, Ready};
 use crate::config::{self, Faults, Footprint, Server};
 use crate::gateway::snapshot::{Live, Summary};
+use crate::openapi::MainFile;
 
 /// Reads the configuration again and makes it the running one, as a whole or not at all.
 #[derive(Debug)]
 pub struct Reloader {
     live: Arc<Live>,
-    main_file: PathBuf,
+    main_file: MainFile,
     started_with: StartedWith,
     /// Held for a whole reload: the later one must win.
     turn: Mutex<()>,
@@ -20,7 +21,7 @@ pub struct Reloader {
 /// The configuration that the gateway was started with, as far as reloads need it.
 #[derive(Debug)]
 pub struct Origin {
-    main_file: PathBuf,
+    main_file: MainFile,
     started_with: StartedWith,
     last: Last,
 }
@@ -61,7 +62,7 @@ impl Reloader {
         Reloader { live, main_file, started_with, turn: Mutex::default(), last: Mutex::new(last) }
     }
 
-    pub fn main_file(&self) -> &Path {
+    pub fn main_file(&self) -> &MainFile {
         &self.main_file
     }
 
@@ -144,9 +145,9 @@ impl Reloader {
 
 impl Origin {
     /// `config` was read from `main_file` and what that includes.
-    pub fn of(main_file: &Path, config: &config::Config) -> Origin {
+    pub fn of(main_file: &MainFile, config: &config::Config) -> Origin {
         Origin {
-            main_file: main_file.to_path_buf(),
+            main_file: main_file.clone(),
             started_with: StartedWith::of(config),
             last: Last { failure: None, footprint: Arc::clone(config.sources.footprint()), needs_restart: Vec::new() },
         }
