@@ -41,8 +41,8 @@ fuzz_target!(|input: (&str, &[u8], &[u8], &[u8], bool)| {
         let plan = &plans[usize::from(is_aws)];
         let judged = plan.check_head(&head, |_| Some("a")).and_then(|()| plan.check_whole(&head, |_| Some("a"), body));
         if let Err(answer) = judged {
-            assert!(answer.violations.len() <= 32);
-            for violation in &answer.violations {
+            assert!(answer.violations().len() <= 32);
+            for violation in answer.violations() {
                 assert!(violation.sent.as_ref().is_none_or(|sent| sent.chars().count() <= 65), "{violation:?}");
             }
         }

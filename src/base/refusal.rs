@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Violation, push_escaped};
+use super::Violation;
 
 /// Whose doing a refusal is; what dashboards split errors by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ struct Row {
 struct AwsRow {
     status: u16,
     error_type: &'static str,
-    /// The body's bytes, spacing as recorded from the service.
+    /// The body's bytes, spacing as recorded from the service. A message `…` is the answer's detail.
     body: &'static str,
 }
 
@@ -54,7 +54,7 @@ refusals! {
         aws 400 "BadRequestException" r#"{"message":"Bad Request"}"#;
     /// Parameters are not what the operation says, and perhaps the body too; the problem lists every violation.
     InvalidParameters = "invalid_parameters", 400, "Invalid parameters", Client,
-        aws 400 "BadRequestException" r#"{"message":"Missing required request parameters"}"#;
+        aws 400 "BadRequestException" r#"{"message":"…"}"#;
     /// The body is not what the operation says; the problem lists every violation.
     InvalidBody = "invalid_body", 400, "Invalid body", Client,
         aws 400 "BadRequestException" r#"{"message":"Invalid request body"}"#;
@@ -198,11 +198,11 @@ pub struct RateFacts {
     /// Requests that the limit allows in `window_s`.
     pub limit: u64,
     /// Seconds in which `limit` requests become available.
-    pub window_s: u64,
+    pub window_s: u32,
     /// Requests left now.
     pub remaining: u64,
     /// Seconds until there is more.
-    pub reset_s: u64,
+    pub reset_s: u32,
 }
 
 /// What the log may know about a refusal and the client may not.
@@ -238,15 +238,18 @@ pub struct Answer {
     /// The value of `Allow`.
     pub allow: Option<Arc<str>>,
     pub rate: Option<RateFacts>,
-    /// Where the request is not what its operation says.
-    pub violations: Vec<Violation>,
+    violations: Option<Box<Violations>>,
     pub log: LogDetail,
 }
+
+/// Behind a thin pointer, which keeps an answer small.
+#[derive(Debug)]
+struct Violations(Vec<Violation>);
 
 impl Answer {
     pub fn new(refusal: Refusal, detail: impl Into<Cow<'static, str>>) -> Answer {
         let (detail, log) = (detail.into(), LogDetail(None));
-        Answer { refusal, detail, retry_after_s: None, allow: None, rate: None, violations: Vec::new(), log }
+        Answer { refusal, detail, retry_after_s: None, allow: None, rate: None, violations: None, log }
     }
 
     /// Adds what only the log may say.
@@ -266,22 +269,13 @@ impl Answer {
     }
 
     pub fn with_violations(mut self, violations: Vec<Violation>) -> Answer {
-        self.violations = violations;
+        self.violations = Some(Box::new(Violations(violations)));
         self
     }
 
-    /// API Gateway's body, byte for byte: it names parameters that are missing.
-    pub fn aws_body(&self) -> Cow<'static, str> {
-        let names: Vec<&str> = self.violations.iter().filter_map(|violation| violation.name.as_deref()).collect();
-        match self.refusal {
-            Refusal::InvalidParameters if !names.is_empty() => {
-                let mut body = br#"{"message":"Missing required request parameters: ["#.to_vec();
-                push_escaped(&mut body, names.join(", ").as_bytes());
-                body.extend_from_slice(br#"]"}"#);
-                String::from_utf8_lossy(&body).into_owned().into()
-            }
-            refusal => refusal.aws_body().into(),
-        }
+    /// Where the request is not what its operation says.
+    pub fn violations(&self) -> &[Violation] {
+        self.violations.as_ref().map_or(&[], |violations| &violations.0)
     }
 
     pub fn with_rate(mut self, rate: RateFacts) -> Answer {

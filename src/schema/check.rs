@@ -126,14 +126,13 @@ impl<'s> Check<'s> {
             (Rule::Properties(rule), Value::Object(properties)) => self.properties(rule, properties, path),
             (Rule::PropertyNames(schema), Value::Object(properties)) => self.names(*schema, properties, path),
             (Rule::DependentRequired(dependencies), Value::Object(properties)) => {
-                let there = dependencies.iter().filter(|(name, _)| properties.contains_key(&**name));
-                there.flat_map(|(_, names)| names).fold(true, |is_held, name| {
-                    (properties.contains_key(&**name) || self.misses(name, path)) && is_held
-                })
+                let there = dependencies.iter().filter(|it| properties.contains_key(&*it.name));
+                let names = there.flat_map(|it| &it.others);
+                self.all(names, |check, name| properties.contains_key(&**name) || check.misses(name, path))
             }
             (Rule::DependentSchemas(dependencies), Value::Object(properties)) => {
                 let there = dependencies.iter().filter(|(name, _)| properties.contains_key(&**name));
-                there.fold(true, |is_held, (_, schema)| self.judge(*schema, value, path) && is_held)
+                self.all(there, |check, (_, schema)| check.judge(*schema, value, path))
             }
             (Rule::UnevaluatedProperties(schema), Value::Object(properties)) => {
                 self.unevaluated_properties(*schema, all, properties, value, path)
@@ -193,17 +192,9 @@ impl<'s> Check<'s> {
     }
 
     fn items(&mut self, rule: &Items, items: &[Value], path: &Path<'_>) -> bool {
-        let mut is_held = true;
-        for (at, item) in items.iter().enumerate() {
-            let Some(schema) = rule.prefix.get(at).copied().or(rule.rest) else { break };
-            if !self.judge(schema, item, &path.then(Step::Item(at))) {
-                is_held = false;
-                if self.is_enough() {
-                    break;
-                }
-            }
-        }
-        is_held
+        let of_item = |at: usize| rule.prefix.get(at).copied().or(rule.rest);
+        let judged = items.iter().enumerate().map_while(|(at, item)| Some((at, item, of_item(at)?)));
+        self.all(judged, |check, (at, item, schema)| check.judge(schema, item, &path.then(Step::Item(at))))
     }
 
     fn unique(&mut self, items: &[Value], path: &Path<'_>) -> bool {
@@ -217,12 +208,10 @@ impl<'s> Check<'s> {
     }
 
     fn required(&mut self, required: &[Required], properties: &Map<String, Value>, path: &Path<'_>) -> bool {
-        let mut is_held = true;
-        for Required { name, is_read_only, is_write_only } in required {
-            let is_excused = if self.side == Side::Request { *is_read_only } else { *is_write_only };
-            is_held &= is_excused || properties.contains_key(&**name) || self.misses(name, path);
-        }
-        is_held
+        self.all(required.iter(), |check, Required { name, is_read_only, is_write_only }| {
+            let is_excused = if check.side == Side::Request { *is_read_only } else { *is_write_only };
+            is_excused || properties.contains_key(&**name) || check.misses(name, path)
+        })
     }
 
     fn misses(&mut self, name: &str, path: &Path<'_>) -> bool {
@@ -230,14 +219,9 @@ impl<'s> Check<'s> {
     }
 
     fn properties(&mut self, rule: &Properties, properties: &Map<String, Value>, path: &Path<'_>) -> bool {
-        let mut is_held = true;
-        for (name, property) in properties {
-            is_held &= self.property(rule, name, property, &path.then(Step::Property(name)));
-            if !is_held && self.is_enough() {
-                break;
-            }
-        }
-        is_held
+        self.all(properties.iter(), |check, (name, property)| {
+            check.property(rule, name, property, &path.then(Step::Property(name)))
+        })
     }
 
     fn property(&mut self, rule: &Properties, name: &str, property: &Value, path: &Path<'_>) -> bool {
@@ -260,11 +244,26 @@ impl<'s> Check<'s> {
     }
 
     fn names(&mut self, schema: SchemaId, properties: &Map<String, Value>, path: &Path<'_>) -> bool {
-        properties.keys().fold(true, |is_held, name| {
-            (self.quietly(schema, &Value::from(name.as_str()))
-                || self.breaks(&path.then(Step::Property(name)), None, || "a property of another name".to_owned()))
-                && is_held
+        self.all(properties.keys(), |check, name| {
+            check.quietly(schema, &Value::from(name.as_str()))
+                || check.breaks(&path.then(Step::Property(name)), None, || "a property of another name".to_owned())
         })
+    }
+
+    /// Whether all of them hold. The first that does not is not the last to be told.
+    pub(super) fn all<T>(
+        &mut self,
+        parts: impl Iterator<Item = T>,
+        mut holds: impl FnMut(&mut Self, T) -> bool,
+    ) -> bool {
+        let mut is_held = true;
+        for part in parts {
+            is_held &= holds(self, part);
+            if !is_held && self.is_enough() {
+                break;
+            }
+        }
+        is_held
     }
 
     /// Whether `value` holds, without telling why not.
@@ -284,7 +283,7 @@ impl<'s> Check<'s> {
     }
 
     /// Whether nothing more needs to be looked at.
-    pub(super) fn is_enough(&self) -> bool {
+    fn is_enough(&self) -> bool {
         self.is_quiet || self.steps == 0 || self.found.len() >= BREACHES_MAX
     }
 

@@ -8,10 +8,7 @@ impl Check<'_> {
     /// Judges by schemas that are put together.
     pub(super) fn compose(&mut self, rule: &Rule, value: &Value, path: &Path<'_>) -> bool {
         match rule {
-            Rule::AllOf(parts) => parts.iter().fold(true, |is_held, part| {
-                // Quiet, the first that does not hold is enough.
-                (is_held || !self.is_quiet) && self.judge(*part, value, path) && is_held
-            }),
+            Rule::AllOf(parts) => self.all(parts.iter(), |check, part| check.judge(*part, value, path)),
             Rule::AnyOf(branches) => {
                 branches.iter().any(|branch| self.quietly(*branch, value)) || self.none_of(branches, value, path)
             }

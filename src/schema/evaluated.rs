@@ -28,12 +28,9 @@ impl Check<'_> {
         let mut evaluated = Evaluated::default();
         let others = |rule: &&Rule| !matches!(rule, Rule::UnevaluatedProperties(_));
         all.iter().filter(others).for_each(|rule| self.evaluate(rule, value, &mut evaluated));
-        properties.iter().fold(true, |is_held, (name, property)| {
-            (evaluated.has_all
-                || evaluated.names.contains(name.as_str())
-                || self.judge(schema, property, &path.then(Step::Property(name))))
-                && is_held
-        })
+        let others =
+            properties.iter().filter(|(name, _)| !evaluated.has_all && !evaluated.names.contains(name.as_str()));
+        self.all(others, |check, (name, property)| check.judge(schema, property, &path.then(Step::Property(name))))
     }
 
     pub(super) fn unevaluated_items(
@@ -47,13 +44,9 @@ impl Check<'_> {
         let mut evaluated = Evaluated::default();
         let others = |rule: &&Rule| !matches!(rule, Rule::UnevaluatedItems(_));
         all.iter().filter(others).for_each(|rule| self.evaluate(rule, value, &mut evaluated));
-        items.iter().enumerate().fold(true, |is_held, (at, item)| {
-            (evaluated.has_all
-                || at < evaluated.first_items
-                || evaluated.items.contains(&at)
-                || self.judge(schema, item, &path.then(Step::Item(at))))
-                && is_held
-        })
+        let is_other = |at: usize| !evaluated.has_all && at >= evaluated.first_items && !evaluated.items.contains(&at);
+        let others = items.iter().enumerate().filter(|(at, _)| is_other(*at));
+        self.all(others, |check, (at, item)| check.judge(schema, item, &path.then(Step::Item(at))))
     }
 
     fn evaluate<'v>(&mut self, rule: &Rule, value: &'v Value, evaluated: &mut Evaluated<'v>) {

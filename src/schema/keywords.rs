@@ -4,7 +4,7 @@ use super::breach::{Path, Step};
 use super::compile::{Compiler, Flavor};
 use super::format::Format;
 use super::kinds::Kinds;
-use super::node::{Bound, Contains, If, Items, Properties, Range, Required, Rule, SchemaId, Size};
+use super::node::{Bound, Contains, Dependency, If, Items, Properties, Range, Required, Rule, SchemaId, Size};
 use super::number::Number;
 use crate::config::Dialect;
 
@@ -206,8 +206,8 @@ impl<'k> Keywords<'k> {
         for (name, dependency) in written {
             match dependency {
                 Value::Array(names) => {
-                    let names = names.iter().filter_map(Value::as_str).map(Box::from).collect();
-                    required.push((name.as_str().into(), names));
+                    let others = names.iter().filter_map(Value::as_str).map(Box::from).collect();
+                    required.push(Dependency { name: name.as_str().into(), others });
                 }
                 schema => {
                     let id = compiler.schema(schema, &path.then(Step::Property(name)), self.depth);

@@ -51,8 +51,7 @@ pub(super) enum Rule {
     Required(Box<[Required]>),
     Properties(Box<Properties>),
     PropertyNames(SchemaId),
-    /// Where the first property is, the others are.
-    DependentRequired(Box<[(Box<str>, Box<[Box<str>]>)]>),
+    DependentRequired(Box<[Dependency]>),
     DependentSchemas(Box<[(Box<str>, SchemaId)]>),
     AllOf(Box<[SchemaId]>),
     AnyOf(Box<[SchemaId]>),
@@ -105,6 +104,13 @@ pub(super) struct Required {
     pub is_read_only: bool,
     /// `writeOnly`: nobody gets it.
     pub is_write_only: bool,
+}
+
+/// Where the property `name` is, the others are.
+#[derive(Debug)]
+pub(super) struct Dependency {
+    pub name: Box<str>,
+    pub others: Box<[Box<str>]>,
 }
 
 #[derive(Debug, Default)]

@@ -34,7 +34,7 @@ impl Refused<'_> {
     pub fn body(&self, out: &mut Vec<u8>) {
         match self.style {
             ErrorStyle::Standard => self.problem(out),
-            ErrorStyle::Aws => out.extend_from_slice(self.answer.aws_body().as_bytes()),
+            ErrorStyle::Aws => self.aws_body(out),
         }
     }
 
@@ -70,6 +70,19 @@ impl Refused<'_> {
         sink.text("x-amzn-errortype", self.answer.refusal.aws_error_type().as_bytes());
     }
 
+    /// The service's own, where its message is not the detail.
+    fn aws_body(&self, out: &mut Vec<u8>) {
+        let body = self.answer.refusal.aws_body();
+        match body.split_once('…') {
+            None => out.extend_from_slice(body.as_bytes()),
+            Some((before, after)) => {
+                out.extend_from_slice(before.as_bytes());
+                push_escaped(out, self.answer.detail.as_bytes());
+                out.extend_from_slice(after.as_bytes());
+            }
+        }
+    }
+
     /// A problem document (RFC 9457), in the order in which people read it. Written by hand: a gateway under attack
     /// does little else, and only the detail can hold what JSON must escape.
     fn problem(&self, out: &mut Vec<u8>) {
@@ -87,8 +100,8 @@ impl Refused<'_> {
         }
         out.extend_from_slice(self.request_id.as_bytes());
         out.push(b'"');
-        if !answer.violations.is_empty() {
-            push_violations(out, &answer.violations);
+        if !answer.violations().is_empty() {
+            push_violations(out, answer.violations());
         }
         out.push(b'}');
     }
@@ -117,8 +130,8 @@ fn push_violations(out: &mut Vec<u8>, violations: &[Violation]) {
 /// draft-ietf-httpapi-ratelimit-headers, section 3.
 fn rate_fields(rate: &RateFacts, sink: &mut impl Sink) {
     let RateFacts { policy, limit, window_s, remaining, reset_s } = rate;
-    sink.field("ratelimit", |out| push_item(out, policy, (";r=", *remaining), (";t=", *reset_s)));
-    sink.field("ratelimit-policy", |out| push_item(out, policy, (";q=", *limit), (";w=", *window_s)));
+    sink.field("ratelimit", |out| push_item(out, policy, (";r=", *remaining), (";t=", (*reset_s).into())));
+    sink.field("ratelimit-policy", |out| push_item(out, policy, (";q=", *limit), (";w=", (*window_s).into())));
 }
 
 /// `"policy";a=1;b=2` (RFC 9651 section 3.3).
@@ -177,9 +190,8 @@ mod tests {
 
     #[test]
     fn missing_parameters_are_named_in_aws_style() {
-        let missing =
-            ["x-header-param", "issuer", "qs1"].map(|name| Violation::new(Place::Header, "a value").named(name));
-        let answer = Answer::new(Refusal::InvalidParameters, "missing").with_violations(missing.into());
+        let detail = "Missing required request parameters: [x-header-param, issuer, qs1]";
+        let answer = Answer::new(Refusal::InvalidParameters, detail);
         let reply = refuse(&answer, ErrorStyle::Aws);
         let expected = br#"{"message":"Missing required request parameters: [x-header-param, issuer, qs1]"}"#;
         assert_eq!((reply.status, &reply.body[..]), (400, &expected[..]));

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::accept::accepts;
@@ -86,7 +87,7 @@ impl Checks {
         }
         match model.is_some() && !is_aws {
             true => Ok(()),
-            false => answer_of(self.parameters(sent), Vec::new()),
+            false => self.answer_of(self.parameters(sent), Vec::new()),
         }
     }
 
@@ -96,7 +97,26 @@ impl Checks {
             Some((checks, model)) => checks.check(&self.schemas, model, self.style, body),
             None => Vec::new(),
         };
-        answer_of(self.parameters(sent), of_body)
+        self.answer_of(self.parameters(sent), of_body)
+    }
+
+    /// What is answered for violations, those of parameters first.
+    fn answer_of(&self, parameters: Vec<Violation>, body: Vec<Violation>) -> Result<(), Answer> {
+        let is_aws = self.style == ErrorStyle::Aws;
+        let (refusal, detail): (_, Cow<'static, str>) = match (parameters.is_empty(), body.is_empty()) {
+            (true, true) => return Ok(()),
+            (false, _) if is_aws => (Refusal::InvalidParameters, name_missing(&parameters).into()),
+            (true, false) => (Refusal::InvalidBody, "the body is not what this operation takes".into()),
+            (false, true) => (Refusal::InvalidParameters, "parameters are not what this operation takes".into()),
+            (false, false) => {
+                (Refusal::InvalidParameters, "parameters and the body are not what this operation takes".into())
+            }
+        };
+        let mut violations = parameters;
+        violations.extend(body);
+        violations.truncate(BREACHES_MAX);
+        let log = in_words(&violations);
+        Err(Answer::new(refusal, detail).with_violations(violations).with_log(log))
     }
 
     fn parameters(&self, sent: &Sent<'_, '_>) -> Vec<Violation> {
@@ -112,19 +132,10 @@ impl Checks {
     }
 }
 
-/// What is answered for violations, those of parameters first.
-fn answer_of(parameters: Vec<Violation>, body: Vec<Violation>) -> Result<(), Answer> {
-    let (refusal, detail) = match (parameters.is_empty(), body.is_empty()) {
-        (true, true) => return Ok(()),
-        (true, false) => (Refusal::InvalidBody, "the body is not what this operation takes"),
-        (false, true) => (Refusal::InvalidParameters, "parameters are not what this operation takes"),
-        (false, false) => (Refusal::InvalidParameters, "parameters and the body are not what this operation takes"),
-    };
-    let mut violations = parameters;
-    violations.extend(body);
-    violations.truncate(BREACHES_MAX);
-    let log = in_words(&violations);
-    Err(Answer::new(refusal, detail).with_violations(violations).with_log(log))
+/// In API Gateway's words.
+fn name_missing(parameters: &[Violation]) -> String {
+    let names: Vec<&str> = parameters.iter().filter_map(|violation| violation.name.as_deref()).collect();
+    format!("Missing required request parameters: [{}]", names.join(", "))
 }
 
 /// For the log.

@@ -115,7 +115,7 @@ fn violations(plan: &Plan, asked: Asked<'_>) -> Vec<String> {
             or_none(&it.sent)
         )
     };
-    answer.violations.iter().map(told).collect()
+    answer.violations().iter().map(told).collect()
 }
 
 #[track_caller]
@@ -140,11 +140,9 @@ fn api_gateway_names_what_is_missing_or_blank_and_looks_no_further() {
     parameters.extend([parameter(Path, "issuer", json!({"type": "integer"})), required(Querystring, "a")]);
     parameters.push(parameter(Querystring, "page", json!({"type": "integer"})));
     let plan = plan(ErrorStyle::Aws, operation(parameters), ResponseValidation::Off);
-    let body = |asked| ask(&plan, asked).err().map(|answer| (answer.refusal, answer.aws_body().into_owned()));
-    let missing = |names: &str| {
-        let body = format!(r#"{{"message":"Missing required request parameters: [{names}]"}}"#);
-        Some((Refusal::InvalidParameters, body))
-    };
+    let body = |asked| ask(&plan, asked).err().map(|answer| (answer.refusal, answer.detail.into_owned()));
+    let missing =
+        |names: &str| Some((Refusal::InvalidParameters, format!("Missing required request parameters: [{names}]")));
     assert_eq!(body(Asked { path: ["7", ""], ..ASKED }), missing("x-header-param, issuer, a, qs1"));
     let fields: &[(&str, &[u8])] = &[("X-Header-Param", b" ")];
     assert_eq!(body(Asked { fields, query: "qs1=%20&a=1&qs1=", ..ASKED }), missing("x-header-param"));
@@ -159,9 +157,9 @@ fn api_gateway_holds_a_body_to_the_model_of_its_type() {
     let body = |kind: &str, body: &str| {
         let fields = [("content-type", kind.as_bytes())];
         let fields = if kind.is_empty() { &[][..] } else { &fields[..] };
-        ask(&plan, Asked { fields, body: Some(body), ..ASKED }).err().map(|answer| answer.aws_body().into_owned())
+        ask(&plan, Asked { fields, body: Some(body), ..ASKED }).err().map(|answer| answer.refusal)
     };
-    let invalid = Some(r#"{"message":"Invalid request body"}"#.to_owned());
+    let invalid = Some(Refusal::InvalidBody);
     assert_eq!(body("", r#"{"name": "x"}"#), None);
     assert_eq!(body("", r#"{}"#), invalid);
     assert_eq!(body("", ""), invalid, "an empty body is {{}}");
