@@ -421,6 +421,7 @@ mod tests {
             ("tollgate_state_unsaved_requests", ""),
             ("tollgate_store_healthy", ""),
             ("tollgate_throttled_total", "plan,reason"),
+            ("tollgate_validation_failures_total", "side"),
         ];
         let found: Vec<_> = families.iter().map(|(name, labels)| (name.as_str(), labels.as_str())).collect();
         assert_eq!(found, contract);
