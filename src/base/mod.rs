@@ -13,6 +13,7 @@ mod request_id;
 mod response_type;
 mod text;
 pub mod units;
+mod violation;
 mod wire;
 
 pub use clock::{Clock, Now};
@@ -25,4 +26,5 @@ pub use refusal::{Answer, Blame, LogDetail, RateFacts, Refusal};
 pub use request_id::RequestId;
 pub use response_type::ResponseType;
 pub use text::{Ascii, base64, hex, push_escaped, push_number};
+pub use violation::{Place, Violation};
 pub use wire::{push_line, push_number_line, push_status_line};

@@ -113,6 +113,8 @@ impl Refusal {
             Refusal::BodyTooLarge | Refusal::UriTooLong | Refusal::HeadersTooLarge => ResponseType::RequestTooLarge,
             Refusal::RateExceeded | Refusal::RouteThrottled | Refusal::StageThrottled => ResponseType::Throttled,
             Refusal::QuotaExceeded => ResponseType::QuotaExceeded,
+            Refusal::InvalidParameters => ResponseType::BadRequestParameters,
+            Refusal::InvalidBody => ResponseType::BadRequestBody,
             Refusal::UnsupportedMediaType => ResponseType::UnsupportedMediaType,
             Refusal::BackEndFailed => ResponseType::IntegrationFailure,
             Refusal::BackEndTimeout => ResponseType::IntegrationTimeout,
@@ -120,8 +122,12 @@ impl Refusal {
             | Refusal::UnknownStage
             | Refusal::IncompleteSignature
             | Refusal::RequestTimeout
+            | Refusal::NotAcceptable
             | Refusal::NotCached => ResponseType::Default4xx,
-            Refusal::InternalError | Refusal::NoHealthyBackEnd | Refusal::Unavailable => ResponseType::Default5xx,
+            Refusal::InternalError
+            | Refusal::NoHealthyBackEnd
+            | Refusal::ResponseBreaksContract
+            | Refusal::Unavailable => ResponseType::Default5xx,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::gateway_response::read_gateway_responses;
 use super::read::{Table, Value};
 
 use super::uri::read_origin;
-use super::{Cors, Definition, Located, Route, Span, Stage, name};
+use super::{Cors, Definition, Located, RequestValidation, ResponseValidation, Route, Span, Stage, name};
 
 /// `[apis.NAME]`: a REST API with what it serves and its stages.
 #[derive(Debug)]
@@ -23,6 +23,10 @@ pub struct Api {
     pub definition: Definition,
     /// `method_override`: whether a `POST` may name its method in `X-HTTP-Method-Override`. False unless written.
     pub method_override: bool,
+    /// `validate_requests`, where it is written.
+    pub validate_requests: Option<RequestValidation>,
+    /// `validate_responses`, where it is written.
+    pub validate_responses: Option<ResponseValidation>,
     pub stages: IndexMap<String, Stage>,
 }
 
@@ -59,6 +63,8 @@ const KEYS: &[&str] = &[
     "gateway_responses",
     "cors",
     "method_override",
+    "validate_requests",
+    "validate_responses",
 ];
 
 impl Api {
@@ -91,6 +97,8 @@ impl Api {
                 ..Definition::default()
             },
             method_override: table.or("method_override", false, Value::bool),
+            validate_requests: table.optional("validate_requests", RequestValidation::read),
+            validate_responses: table.optional("validate_responses", ResponseValidation::read),
             stages: read_stages(table),
         })
     }

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use super::{
     Acme, Admin, Api, ApiKey, Canary, Certificate, ClientAuth, Config, Domain, GatewayResponse, HealthCheck,
     HttpIntegration, IntegrationKind, KeyDigest, KeyPart, Listen, ListenTls, Located, LogDestination, LogFormat,
-    ParameterMapping, ParameterSource, ParameterTarget, ResponseHeaderSource, Route, RouteCache, Server, Sources,
-    Stage, StageCache, Sticky, Target, Telemetry, Throttle, UpstreamTls, UsagePlan, api_key,
+    ParameterMapping, ParameterSource, ParameterTarget, RequestValidation, ResponseHeaderSource, Route, RouteCache,
+    Server, Sources, Stage, StageCache, Sticky, Target, Telemetry, Throttle, UpstreamTls, UsagePlan, api_key,
 };
 use crate::base::units::{write_duration, write_size};
 
@@ -72,6 +72,9 @@ impl Describe<'_> {
         ]);
         members.extend(self.definition(&api.definition));
         members.insert("method_override".to_owned(), api.method_override.into());
+        members.insert("validate_requests".to_owned(), api.validate_requests.map(RequestValidation::as_str).into());
+        let responses = api.validate_responses.unwrap_or(api.definition.validate_responses);
+        members.insert("validate_responses".to_owned(), responses.as_str().into());
         members.insert("stages".to_owned(), named(&api.stages, |stage| self.stage(stage)));
         members.into()
     }

@@ -106,7 +106,10 @@ impl<'a> Loader<'a> {
         let canonical = canonical(path);
         self.loaded.insert(canonical.clone());
         self.chain.push(canonical);
-        self.sources.footprint_mut().read(path, &text);
+        // A text that is no file cannot change.
+        if self.may_include {
+            self.sources.footprint_mut().read(path, &text);
+        }
         let folder = path.parent().unwrap_or(Path::new(""));
         for pattern in self.text(path, folder, text) {
             self.include(folder, &pattern);

@@ -56,7 +56,7 @@ pub use api_key::{ApiKey, KeyDigest, digest};
 pub use cache::{Invalidation, KeyPart, OnUnauthorized, RouteCache, StageCache};
 pub use client_certificate::ClientCertificate;
 pub use cors::Cors;
-pub use definition::{About, Definition, Dialect, Models, ResponseValidation, Unserved};
+pub use definition::{About, Definition, Dialect, Models, RequestValidation, ResponseValidation, Unserved};
 pub use describe::{API_KEYS, describe_api_key};
 pub use domain::{Domain, Mapping};
 pub use fault::{Fault, Faults};

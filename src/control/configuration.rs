@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Body, By, Control, Problem, Shared};
 use crate::delivery::{self, Promotion, ReloadReport};
 use crate::gateway::snapshot::Question;
-use crate::openapi;
+use crate::openapi::{self, Format};
 use crate::telemetry::{Author, Change};
 
 /// `GET /v1/routes`
@@ -37,6 +37,32 @@ pub(super) async fn explain(State(control): Shared, RawQuery(query): RawQuery) -
     let url = url.ok_or_else(|| Problem::bad_request("the parameter url is missing"))?;
     let question = Question::new(&method, &url, &headers).map_err(Problem::bad_request)?;
     Ok(Json(json!(control.live.snapshot().explain(&question))))
+}
+
+/// `GET /v1/export?stage=&format=&extensions=`
+pub(super) async fn export(State(control): Shared, RawQuery(query): RawQuery) -> Result<Json<Value>, Problem> {
+    let (mut stage, mut format, mut has_extensions) = (None, Format::OpenApi30, false);
+    for (name, value) in parameters(query.as_deref().unwrap_or_default()) {
+        match name.as_str() {
+            "stage" => stage = Some(value),
+            "format" => {
+                let known = Format::from_name(&value);
+                format = known
+                    .ok_or_else(|| Problem::bad_request(format!("unknown format {value:?}; use oas30 or swagger")))?;
+            }
+            "extensions" => has_extensions = value == "true",
+            _ => {
+                return Err(Problem::bad_request(format!(
+                    "unknown parameter {name:?}; use stage, format and extensions"
+                )));
+            }
+        }
+    }
+    let stage = stage.ok_or_else(|| Problem::bad_request("the parameter stage is missing"))?;
+    let snapshot = control.live.snapshot();
+    let exported = openapi::export(snapshot.config(), &stage, format, has_extensions);
+    let exported = exported.map_err(|why| Problem::new(StatusCode::NOT_FOUND, why))?;
+    Ok(Json(json!({ "document": exported.document, "left_out": exported.left_out })))
 }
 
 /// `POST /v1/reload`
@@ -81,9 +107,9 @@ fn note_promotion(control: &Control, author: &Author, stage: &str, done: &Result
 
 /// Writes on a thread of its own: a disk that hangs must not hold probes.
 async fn promote_now(control: &Control, api: &str, stage: &str) -> Result<Promotion, Problem> {
-    let (file, api, stage) = (control.reloader.main_file().to_owned(), api.to_owned(), stage.to_owned());
+    let (file, api, stage) = (control.reloader.main_file().clone(), api.to_owned(), stage.to_owned());
     let done = tokio::task::spawn_blocking(move || {
-        let config = openapi::load(&file).map_err(|faults| faults.render(false))?;
+        let config = file.load().map_err(|faults| faults.render(false))?;
         delivery::promote(&config, &api, &stage).map_err(|error| error.to_string())
     });
     match done.await {

@@ -80,6 +80,7 @@ pub fn router(control: Arc<Control>) -> Router {
         .route("/v1/routes", get(configuration::routes))
         .route("/v1/config", get(configuration::config))
         .route("/v1/explain", get(configuration::explain))
+        .route("/v1/export", get(configuration::export))
         .route("/v1/reload", post(configuration::reload))
         .route("/v1/upgrade", post(upgrade::upgrade))
         .route("/v1/promote", post(configuration::promote))

@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 use super::prepare::{Prepared, Ready};
 use crate::config::{self, Faults, Footprint, Server};
 use crate::gateway::snapshot::{Live, Summary};
+use crate::openapi::MainFile;
 use crate::telemetry::{Author, Change};
 
 /// Reads the configuration again and makes it the running one, as a whole or not at all.
 #[derive(Debug)]
 pub struct Reloader {
     live: Arc<Live>,
-    main_file: PathBuf,
+    main_file: MainFile,
     started_with: StartedWith,
     /// Held for a whole reload: the later one must win.
     turn: Mutex<()>,
@@ -23,7 +24,7 @@ pub struct Reloader {
 /// The configuration that the gateway was started with, as far as reloads need it.
 #[derive(Debug)]
 pub struct Origin {
-    main_file: PathBuf,
+    main_file: MainFile,
     started_with: StartedWith,
     last: Last,
 }
@@ -67,7 +68,7 @@ impl Reloader {
         Reloader { live, main_file, started_with, turn: Mutex::default(), last: Mutex::new(last) }
     }
 
-    pub fn main_file(&self) -> &Path {
+    pub fn main_file(&self) -> &MainFile {
         &self.main_file
     }
 
@@ -119,7 +120,7 @@ impl Reloader {
             self.last().running.clone_from(&after);
         }
         let after = if failure.is_none() { json!(after) } else { Value::Null };
-        let about = json!({ "file": self.main_file });
+        let about = json!({ "file": self.main_file.path() });
         let change = Change { what: "reload", about, before: json!(before), after, failure: failure.as_deref() };
         self.live.telemetry().audit_log.note(author, &change, self.live.clock().now());
         done
@@ -163,9 +164,9 @@ impl Reloader {
 
 impl Origin {
     /// `config` was read from `main_file` and what that includes.
-    pub fn of(main_file: &Path, config: &config::Config) -> Origin {
+    pub fn of(main_file: &MainFile, config: &config::Config) -> Origin {
         Origin {
-            main_file: main_file.to_path_buf(),
+            main_file: main_file.clone(),
             started_with: StartedWith::of(config),
             last: Last::of(Arc::clone(config.sources.footprint())),
         }

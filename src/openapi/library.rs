@@ -51,6 +51,13 @@ impl Library {
         }
     }
 
+    /// One text; a reference to a file leads nowhere.
+    pub fn alone(text: &str, sources: &mut Sources) -> Result<Library, Fault> {
+        let path = Path::new("openapi");
+        let document = Document::parse(path, text.to_owned(), sources)?;
+        Ok(Library { files: vec![Ok(document)], places: HashMap::new(), folder: PathBuf::from("/dev/null") })
+    }
+
     fn add(&mut self, path: PathBuf, sources: &mut Sources) {
         self.places.insert(canonical(&path), self.files.len());
         self.files.push(Document::read(&path, sources));

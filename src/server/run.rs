@@ -1,5 +1,4 @@
 use std::future::pending;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use crate::config::Faults;
 use crate::control::{Control, Upgrade};
 use crate::delivery::Reloader;
 use crate::gateway::snapshot::Live;
+use crate::openapi::MainFile;
 use crate::telemetry::{Author, Change};
 
 /// Why `run` ended early.
@@ -89,7 +89,7 @@ struct Running {
 }
 
 /// Serves `file` until SIGTERM or SIGINT, or until another process has taken over. Returns after the drain.
-pub fn run(file: &Path) -> Result<(), RunError> {
+pub fn run(file: &MainFile) -> Result<(), RunError> {
     start_logging();
     pingora_rustls::install_default_crypto_provider();
     let started = Started::from(file)?;

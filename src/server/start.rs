@@ -1,5 +1,4 @@
 use std::net::TcpListener;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use crate::config::Config;
 use crate::delivery::{Origin, Reloader};
 use crate::gateway::integrate::Pools;
 use crate::gateway::snapshot::{Live, Snapshot};
-use crate::openapi;
+use crate::openapi::MainFile;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 
@@ -40,7 +39,7 @@ pub(super) struct Admin {
 
 impl Started {
     /// Reads `file` and gets hold of everything that it names, from a process that is to be replaced if there is one.
-    pub fn from(file: &Path) -> Result<Started, RunError> {
+    pub fn from(file: &MainFile) -> Result<Started, RunError> {
         let Some((mut predecessor, inherited)) = Predecessor::of_this_process()? else {
             return prepare(file, Inherited::default(), |live| Ok(open_state(live)?));
         };
@@ -57,11 +56,11 @@ impl Started {
 
 /// The state comes last, since another process may have it until then.
 fn prepare(
-    file: &Path,
+    file: &MainFile,
     mut inherited: Inherited,
     open_state: impl FnOnce(&Live) -> Result<(), RunError>,
 ) -> Result<Started, RunError> {
-    let config = openapi::load(file)?;
+    let config = file.load()?;
     let threads = worker_count(config.server.threads);
     descriptors::reserve(threads, config.server.listen.len())?;
     let obtained = config.acme.folder(&config.state.dir);

@@ -34,6 +34,7 @@ pub struct Facts {
     /// Whether the canary answered; `None` where the stage has none.
     pub is_canary: Option<bool>,
     pub integration: IntegrationFacts,
+    pub contract: Contract,
 }
 
 impl Facts {
@@ -55,6 +56,7 @@ impl Facts {
             cache: CacheOutcome::default(),
             is_canary: None,
             integration: IntegrationFacts::default(),
+            contract: Contract::default(),
         }
     }
 
@@ -111,6 +113,29 @@ impl CacheOutcome {
             CacheOutcome::Expired => Some("expired"),
             CacheOutcome::Refreshed => Some("refreshed"),
             CacheOutcome::Bypass => Some("bypass"),
+        }
+    }
+}
+
+/// How the back end's answer stands to what its operation says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Contract {
+    /// It is as it should be, or nobody looked.
+    #[default]
+    Kept,
+    /// What is wrong with it.
+    Broken(Box<str>),
+    /// Its body was too large to be checked.
+    Unchecked,
+}
+
+impl Contract {
+    /// The value of the log's `contract` field.
+    pub fn for_log(&self) -> &str {
+        match self {
+            Contract::Kept => "",
+            Contract::Broken(why) => why,
+            Contract::Unchecked => "not checked: the body is too large",
         }
     }
 }

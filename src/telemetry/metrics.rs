@@ -7,7 +7,7 @@ use super::family::{Child, Family};
 use super::key_series::{KeyCap, PlanSeries};
 use super::orders::Orders;
 use super::route_families::RouteFamilies;
-use super::{Line, RouteSeries};
+use super::{Contract, Line, RouteSeries};
 use crate::base::{Now, Refusal};
 
 /// The process's metrics, under the names that `docs/reference.md` promises.
@@ -21,6 +21,8 @@ pub struct Metrics {
     keyless: PlanSeries,
     /// In the order of [`Refusal::all`].
     refusals: Vec<IntCounter>,
+    invalid_requests: IntCounter,
+    invalid_responses: IntCounter,
     dropped_lines: IntCounter,
     dropped_audit_lines: IntCounter,
     connections: IntGauge,
@@ -67,12 +69,16 @@ impl Metrics {
         let registry = Registry::new();
         register_process(&registry);
         count_build(&registry);
+        let help = "Requests and back ends' answers that are not what their operation says, withheld or not.";
+        let invalid = family::<IntCounter>(&registry, "tollgate_validation_failures_total", help, &["side"]);
         Metrics {
             routes: register_routes(&registry),
             keys: KeyFamilies::register(&registry, key_labels_max),
             unrouted: RouteSeries::unrouted(),
             keyless: PlanSeries::new("".into()),
             refusals: register_refusals(&registry),
+            invalid_requests: invalid.child(&["request"]),
+            invalid_responses: invalid.child(&["response"]),
             dropped_lines: single(
                 &registry,
                 "tollgate_access_log_dropped_total",
@@ -142,6 +148,12 @@ impl Metrics {
         if let Some(refusal) = line.facts.refusal {
             self.refusals[refusal as usize].inc();
             line.key.map_or(&self.keyless, |key| key.plan).count_refusal(&self.keys, refusal);
+            if refusal.is_of_validation() {
+                self.invalid_requests.inc();
+            }
+        }
+        if matches!(line.facts.contract, Contract::Broken(_)) {
+            self.invalid_responses.inc();
         }
     }
 
@@ -440,6 +452,7 @@ mod tests {
             ("tollgate_state_unsaved_requests", ""),
             ("tollgate_store_healthy", ""),
             ("tollgate_throttled_total", "plan,reason"),
+            ("tollgate_validation_failures_total", "side"),
         ];
         let found: Vec<_> = families.iter().map(|(name, labels)| (name.as_str(), labels.as_str())).collect();
         assert_eq!(found, contract);

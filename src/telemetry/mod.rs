@@ -35,7 +35,7 @@ pub use access_log::AccessLog;
 pub use audit::{AuditLog, Author, Change};
 pub use civil::{Civil, clf_time};
 pub use defence::{AdminRefusal, Cut, Shed};
-pub use facts::{CacheOutcome, Facts, IntegrationFacts};
+pub use facts::{CacheOutcome, Contract, Facts, IntegrationFacts};
 pub use format::Format;
 pub use key_series::{KeyFacts, KeySeries, PlanSeries};
 pub use line::Line;

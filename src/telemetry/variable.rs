@@ -19,6 +19,7 @@ pub enum Variable {
     ErrorMessage,
     ErrorMessageString,
     ErrorResponseType,
+    ErrorValidation,
     ExtendedRequestId,
     HttpMethod,
     IntegrationError,
@@ -51,6 +52,7 @@ const KNOWN: &[(&str, Variable)] = &[
     ("error.message", Variable::ErrorMessage),
     ("error.messageString", Variable::ErrorMessageString),
     ("error.responseType", Variable::ErrorResponseType),
+    ("error.validationErrorString", Variable::ErrorValidation),
     ("extendedRequestId", Variable::ExtendedRequestId),
     ("httpMethod", Variable::HttpMethod),
     ("identity.apiKeyId", Variable::KeyName),
@@ -88,7 +90,6 @@ const UNSET: &[&str] = &[
     "customDomain.basePathMatched",
     "deploymentId",
     "endpointType",
-    "error.validationErrorString",
     "identity.accessKey",
     "identity.accountId",
     "identity.apiKey",
@@ -136,6 +137,10 @@ impl Variable {
             Variable::ErrorMessageString => push_quoted(out, facts.error_message()),
             Variable::ErrorResponseType => {
                 push_text(out, facts.refusal.map(|refusal| refusal.response_type().as_str()))
+            }
+            Variable::ErrorValidation => {
+                let is_of_validation = facts.refusal.is_some_and(|refusal| refusal.is_of_validation());
+                push_text(out, facts.detail.for_log().filter(|_| is_of_validation));
             }
             Variable::ExtendedRequestId => match line.style {
                 ErrorStyle::Standard => push_text(out, Some(facts.request_id.as_str())),

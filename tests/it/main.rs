@@ -42,3 +42,4 @@ mod supervised;
 mod telemetry;
 mod templates;
 mod upgrade;
+mod validation;

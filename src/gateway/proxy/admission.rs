@@ -20,7 +20,8 @@ pub(super) enum Admission {
     Answered(Box<Reply>),
 }
 
-/// Stage and variant → CORS → route → caller → capacity: the phases in their order, once a request.
+/// Stage and variant → CORS → route → caller → capacity → what the head can tell of validity: the phases in their
+/// order, once a request.
 pub(super) async fn admit(live: &Live, head: &Head<'_>, ctx: &mut Ctx) -> Result<Admission, Answer> {
     take_place(live, ctx)?;
     let snapshot = &*ctx.snapshot;
@@ -49,6 +50,7 @@ pub(super) async fn admit(live: &Live, head: &Head<'_>, ctx: &mut Ctx) -> Result
     let grant = caller.member().map(grant_of);
     let started = ctx.facts.started;
     let ticket = throttle::admit(&plan.limits, grant, matched.route, live.clock(), started).await?;
+    plan.checks.check_head(head, |at| matched.params.get(at).copied())?;
     let params = matched.params.iter().map(|value| place_in(head.path, value)).collect();
     ctx.admitted = Some(Admitted { ticket, params });
     note_change(&as_taken(stage, head), ctx);

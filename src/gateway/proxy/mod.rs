@@ -14,8 +14,10 @@ mod attempt;
 mod cached;
 mod change;
 mod connection;
+mod contract;
 mod ctx;
 mod cut;
+mod executed;
 mod express;
 mod fetches;
 #[cfg(feature = "fuzzing")]
@@ -26,6 +28,7 @@ mod passed;
 mod signature;
 mod source;
 mod tls;
+mod upload;
 mod wire;
 
 use std::any::Any;

@@ -3,7 +3,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::gateway_response::status_of;
 use super::{Asking, Reply, Response, Sink};
-use crate::base::{Answer, RateFacts, RequestId, push_escaped, push_number};
+use crate::base::{Answer, RateFacts, RequestId, Violation, push_escaped, push_number};
 use crate::config::ErrorStyle;
 
 const CHALLENGE: &[u8] = b"ApiKey realm=\"tollgate\", header=\"x-api-key\"";
@@ -112,8 +112,32 @@ impl Refused<'_> {
             out.extend_from_slice(part.as_bytes());
         }
         out.extend_from_slice(self.request_id.as_bytes());
+        out.push(b'"');
+        if !answer.violations().is_empty() {
+            push_violations(out, answer.violations());
+        }
+        out.push(b'}');
+    }
+}
+
+/// An extension member (RFC 9457 section 3.2): everything that is wrong, not only the first.
+fn push_violations(out: &mut Vec<u8>, violations: &[Violation]) {
+    out.extend_from_slice(b",\"violations\":[");
+    for (at, violation) in violations.iter().enumerate() {
+        out.extend_from_slice(if at > 0 { b",{\"in\":\"" } else { b"{\"in\":\"" });
+        out.extend_from_slice(violation.place.as_str().as_bytes());
+        let members = [("name", &violation.name), ("pointer", &violation.pointer)];
+        let members = members.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+        let sent = violation.sent.as_deref().map(|sent| ("sent", sent));
+        for (name, value) in members.chain([("expected", &*violation.expected)]).chain(sent) {
+            for part in ["\",\"", name, "\":\""] {
+                out.extend_from_slice(part.as_bytes());
+            }
+            push_escaped(out, value.as_bytes());
+        }
         out.extend_from_slice(b"\"}");
     }
+    out.push(b']');
 }
 
 /// Leaves out what a gateway response says itself.
@@ -137,8 +161,8 @@ impl<S: Sink> Sink for Beside<'_, S> {
 /// draft-ietf-httpapi-ratelimit-headers, section 3.
 fn rate_fields(rate: &RateFacts, sink: &mut impl Sink) {
     let RateFacts { policy, limit, window_s, remaining, reset_s } = rate;
-    sink.field("ratelimit", |out| push_item(out, policy, (";r=", *remaining), (";t=", *reset_s)));
-    sink.field("ratelimit-policy", |out| push_item(out, policy, (";q=", *limit), (";w=", *window_s)));
+    sink.field("ratelimit", |out| push_item(out, policy, (";r=", *remaining), (";t=", (*reset_s).into())));
+    sink.field("ratelimit-policy", |out| push_item(out, policy, (";q=", *limit), (";w=", (*window_s).into())));
 }
 
 /// `"policy";a=1;b=2` (RFC 9651 section 3.3).
@@ -155,7 +179,7 @@ fn push_item(out: &mut Vec<u8>, policy: &str, first: (&str, u64), second: (&str,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Refusal;
+    use crate::base::{Place, Refusal};
 
     fn refuse(answer: &Answer, style: ErrorStyle) -> Reply {
         Refused { answer, style, request_id: &RequestId::generate(0, 0), custom: None }.reply()
@@ -177,6 +201,31 @@ mod tests {
         assert_eq!(field(&reply, "retry-after"), Some("1"));
         assert_eq!(field(&reply, "ratelimit"), Some("\"basic\";r=0;t=1"));
         assert_eq!(field(&reply, "ratelimit-policy"), Some("\"basic\";q=20;w=2"));
+    }
+
+    #[test]
+    fn a_problem_lists_every_violation() {
+        let violations = vec![
+            Violation::new(Place::Query, "an integer").named("limit").with_sent(Some("x\"")),
+            Violation::new(Place::Body, "a value").at("/name"),
+        ];
+        let answer = Answer::new(Refusal::InvalidParameters, "bad").with_violations(violations);
+        let reply = refuse(&answer, ErrorStyle::Standard);
+        let problem: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        let expected = serde_json::json!([
+            {"in": "query", "name": "limit", "expected": "an integer", "sent": "x\""},
+            {"in": "body", "pointer": "/name", "expected": "a value"},
+        ]);
+        assert_eq!(problem["violations"], expected);
+    }
+
+    #[test]
+    fn missing_parameters_are_named_in_aws_style() {
+        let detail = "Missing required request parameters: [x-header-param, issuer, qs1]";
+        let answer = Answer::new(Refusal::InvalidParameters, detail);
+        let reply = refuse(&answer, ErrorStyle::Aws);
+        let expected = br#"{"message":"Missing required request parameters: [x-header-param, issuer, qs1]"}"#;
+        assert_eq!((reply.status, &reply.body[..]), (400, &expected[..]));
     }
 
     #[test]

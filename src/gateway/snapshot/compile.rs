@@ -133,6 +133,11 @@ impl Snapshot {
         described
     }
 
+    /// The configuration as it was written, without its API keys and its texts.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Every route of every stage.
     pub fn routes(&self) -> Vec<RouteRow> {
         rows(&self.config, &self.stages)

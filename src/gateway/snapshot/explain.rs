@@ -72,6 +72,9 @@ impl Explanation {
             None => self.tell("caller", "anyone: the route asks for no API key"),
         }
         self.limits(&plan.limits);
+        if let Err(answer) = plan.checks.check_head(head, |at| params.get(at).copied()) {
+            return self.refused("validation", &answer);
+        }
         self.cache(plan, head, &params);
         self.integration(plan);
     }

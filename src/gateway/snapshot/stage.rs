@@ -5,7 +5,7 @@ use crate::config::ErrorStyle;
 use crate::gateway::respond::{Cors, GatewayResponses};
 use crate::gateway::route::{Canary, Tree};
 use crate::gateway::transform::BinaryTypes;
-use crate::gateway::{authorize, cache, integrate, throttle};
+use crate::gateway::{authorize, cache, integrate, throttle, validate};
 use crate::telemetry::{Format, RouteSeries};
 
 /// A stage of an API, with the plans of its routes in both variants.
@@ -72,6 +72,7 @@ pub struct Plan {
     pub limits: throttle::Limits,
     /// In bytes.
     pub body_bytes_max: u64,
+    pub checks: validate::Plan,
     pub cache: Option<Box<cache::Plan>>,
     pub target: integrate::Target,
     pub series: RouteSeries,

@@ -54,13 +54,17 @@ impl Express {
     fn decide(&self, asked: &Asked<'_>, ctx: &mut Ctx) -> Way {
         let head = &asked.head;
         let Some(plan) = ctx.plan() else { return Way::HandOver };
+        if plan.checks.wants_body(head) {
+            return Way::HandOver;
+        }
         let http = match &plan.target {
             Target::Mock(mock) => return Way::Held(Held::Fixed(Box::new(fixed(mock)))),
             Target::Unserved(kind) => return Way::Held(Held::Refused(unserved(kind))),
             Target::Mapped(_) => return Way::HandOver,
             Target::Http(http) => http,
         };
-        let streamed = if http.back_end().is_plain() { Way::PassOn } else { Way::HandOver };
+        let is_passed_on = http.back_end().is_plain() && plan.checks.answers().is_none();
+        let streamed = if is_passed_on { Way::PassOn } else { Way::HandOver };
         let Some(cache) = &plan.cache else { return streamed };
         let found = match look_up(head, ctx, cache) {
             Ok(found) => found,

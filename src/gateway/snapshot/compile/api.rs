@@ -15,6 +15,7 @@ use crate::gateway::snapshot::deployment::deployment_of;
 use crate::gateway::snapshot::stage::{Fork, Manners, Plan, Stage};
 use crate::gateway::throttle::{self, Limiter, Rate};
 use crate::gateway::transform::{ApiTerms, BinaryTypes};
+use crate::gateway::validate;
 use crate::telemetry::{Format, RouteSeries};
 
 /// An API's routes: ids, trees, and what is the same in all its stages.
@@ -38,6 +39,7 @@ struct Entry<'c> {
     method: Arc<str>,
     path: Arc<str>,
     parameter_names: Vec<Box<str>>,
+    checks: validate::Plan,
 }
 
 impl Routes<'_> {
@@ -50,14 +52,15 @@ impl Routes<'_> {
 impl<'c> Compiler<'c> {
     pub(super) fn routes(&mut self, api: &'c config::Api, first: u32) -> Routes<'c> {
         let style = api.errors();
-        let entries: Vec<Entry<'c>> =
-            api.definition.routes.iter().enumerate().map(|(at, route)| Entry::new(at, route)).collect();
+        let checks = self.checks(api, &api.definition);
+        let written = api.definition.routes.iter().enumerate().zip(checks);
+        let entries: Vec<Entry<'c>> = written.map(|((at, route), checks)| Entry::new(at, route, checks)).collect();
         let tree = self.tree(style, first, &entries);
         let own = entries.len();
         let mut routes = Routes { first, tree, entries, own, forks: HashMap::new() };
         for (name, stage) in &api.stages {
             if let Some(definition) = stage.canary.as_ref().and_then(|canary| canary.definition.as_deref()) {
-                let fork = self.fork(style, definition, &mut routes);
+                let fork = self.fork(api, definition, &mut routes);
                 routes.forks.insert(name, fork);
             }
         }
@@ -67,15 +70,16 @@ impl<'c> Compiler<'c> {
     /// The routes of a canary's own definition: those that its API has by the ids that they have there.
     fn fork(
         &mut self,
-        style: ErrorStyle,
+        api: &config::Api,
         definition: &'c config::Definition,
         routes: &mut Routes<'c>,
     ) -> (Fork, Vec<Entry<'c>>) {
         let known = routes.entries.iter().map(|entry| ((Arc::clone(&entry.method), Arc::clone(&entry.path)), entry.at));
         let mut known: HashMap<_, _> = known.collect();
         let mut entries = Vec::with_capacity(definition.routes.len());
-        for route in &definition.routes {
-            let mut entry = Entry::new(routes.entries.len(), route);
+        let checks = self.checks(api, definition);
+        for (route, checks) in definition.routes.iter().zip(checks) {
+            let mut entry = Entry::new(routes.entries.len(), route, checks);
             let next = entry.at;
             entry.at = *known.entry((Arc::clone(&entry.method), Arc::clone(&entry.path))).or_insert(next);
             if entry.at == next {
@@ -85,7 +89,7 @@ impl<'c> Compiler<'c> {
         }
         let mut places = vec![u32::MAX; routes.entries.len()];
         entries.iter().zip(0..).for_each(|(entry, place)| places[entry.at] = place);
-        let tree = self.tree(style, routes.first, &entries);
+        let tree = self.tree(api.errors(), routes.first, &entries);
         (Fork { tree, places: places.into() }, entries)
     }
 
@@ -102,6 +106,15 @@ impl<'c> Compiler<'c> {
             }
         }
         Arc::new(tree)
+    }
+
+    /// What is checked of each route's requests and answers.
+    fn checks(&mut self, api: &config::Api, definition: &config::Definition) -> Vec<validate::Plan> {
+        let responses = api.validate_responses.unwrap_or(definition.validate_responses);
+        let rules = validate::Rules { style: api.errors(), requests: api.validate_requests, responses };
+        let (plans, mut faults) = validate::compile(definition, rules);
+        self.faults.append(&mut faults);
+        plans
     }
 
     pub(super) fn stage(
@@ -205,7 +218,7 @@ impl<'c> Compiler<'c> {
         api: &config::Api,
         written: &config::Stage,
         caches: &Caches<'_>,
-        Entry { route, method, path, parameter_names, .. }: &Entry<'_>,
+        Entry { route, method, path, parameter_names, checks, .. }: &Entry<'_>,
         limits: &throttle::Limits,
     ) -> Option<Plan> {
         let terms = ApiTerms {
@@ -234,7 +247,8 @@ impl<'c> Compiler<'c> {
             access: if route.api_key_required { authorize::Policy::ApiKey } else { authorize::Policy::Open },
             limits: limits.clone(),
             body_bytes_max: route.body_bytes_max.unwrap_or(self.config.server.limits.body_bytes_max),
-            cache: cache.filter(|_| matches!(target, Target::Http(_))).map(Box::new),
+            checks: checks.clone(),
+            cache: cache.filter(|_| matches!(target, Target::Http(_) | Target::Mapped(_))).map(Box::new),
             target,
             series: RouteSeries::new(Arc::clone(stage), variant, Arc::clone(path)),
             method: Arc::clone(method),
@@ -243,13 +257,14 @@ impl<'c> Compiler<'c> {
 }
 
 impl<'c> Entry<'c> {
-    fn new(at: usize, route: &'c config::Route) -> Entry<'c> {
+    fn new(at: usize, route: &'c config::Route, checks: validate::Plan) -> Entry<'c> {
         Entry {
             route,
             at,
             method: route.method.as_str().into(),
             path: route.path.as_str().into(),
             parameter_names: Pattern::new(&route.path).parameter_names(),
+            checks,
         }
     }
 }
