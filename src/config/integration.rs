@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ pub struct HttpIntegration {
 }
 
 /// `MOCK`: a fixed answer, or one that templates make.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct MockAnswer {
     /// 200 to 599; 200 unless written.
     pub status: u16,
@@ -212,16 +213,24 @@ impl HttpIntegration {
 }
 
 impl HttpIntegration {
-    /// Whether this release can map all the parameters that a document wants mapped.
+    /// Whether this release can do all that a document wants done with requests and answers.
     pub fn is_served(&self) -> bool {
         let is_served = |mapping: &ParameterMapping| {
             !matches!(mapping.target, ParameterTarget::Path(_)) && !matches!(mapping.source, ParameterSource::Body(_))
         };
-        self.request_parameters.iter().all(is_served)
+        self.transformation.is_none() && self.request_parameters.iter().all(is_served)
     }
 }
 
 impl MockAnswer {
+    /// The answer, where it is the same for every request. `None`: templates would have to be carried out.
+    pub fn fixed(&self) -> Option<Cow<'_, MockAnswer>> {
+        match &self.transformation {
+            None => Some(Cow::Borrowed(self)),
+            Some(written) => written.fixed_answer().map(Cow::Owned),
+        }
+    }
+
     fn read(table: Table<'_>) -> Option<MockAnswer> {
         let headers = table.optional("headers", Value::entries).unwrap_or_default();
         Some(MockAnswer {

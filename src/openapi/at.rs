@@ -193,7 +193,7 @@ impl<'d> At<'d> {
             Ok((document, node)) => Some(At { node, document, desk: self.desk }),
             Err(Unresolved { message, help, cause }) => {
                 if let Some(fault) = cause {
-                    self.desk.add(fault);
+                    self.desk.add(*fault);
                 }
                 at.refuse(message, help)
             }

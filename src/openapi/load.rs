@@ -71,7 +71,8 @@ pub fn parse(document: &str) -> Result<Config, Faults> {
     let read = Library::alone(document, &mut config.sources).map_err(|fault| vec![fault]);
     let definition = read.and_then(|library| {
         let desk = Desk::new(&library);
-        import(&desk, Wishes { forward_to: Some("http://localhost"), ..Wishes::default() }).ok_or_else(|| desk.faults.take())
+        import(&desk, Wishes { forward_to: Some("http://localhost"), ..Wishes::default() })
+            .ok_or_else(|| desk.faults.take())
     });
     match (definition, config.apis.get_mut("api")) {
         (Ok(definition), Some(api)) => api.definition = definition,

@@ -400,7 +400,8 @@ mod written {
         ];
         leaf.prop_recursive(3, 12, 3, |inner| {
             prop_oneof![
-                (word(), inner.clone()).prop_map(|(name, it)| json!({ "type": "object", "properties": { (name): it } })),
+                (word(), inner.clone())
+                    .prop_map(|(name, it)| json!({ "type": "object", "properties": { (name): it } })),
                 inner.clone().prop_map(|it| json!({ "type": "array", "items": it })),
                 (inner.clone(), inner).prop_map(|(one, other)| json!({ "oneOf": [one, other] })),
             ]
@@ -409,7 +410,8 @@ mod written {
 
     fn content() -> impl Strategy<Value = Value> {
         let kind = prop_oneof![Just("application/json"), Just("text/plain"), Just("Application/XML; charset=utf-8")];
-        let media = prop::option::of(schema()).prop_map(|it| it.map_or_else(|| json!({}), |it| json!({ "schema": it })));
+        let media =
+            prop::option::of(schema()).prop_map(|it| it.map_or_else(|| json!({}), |it| json!({ "schema": it })));
         prop::collection::btree_map(kind, media, 0..3).prop_map(|contents| json!(contents))
     }
 
@@ -422,17 +424,23 @@ mod written {
             Just(json!({ "style": "pipeDelimited" })),
             Just(json!({ "style": "spaceDelimited", "explode": true })),
         ];
-        (place, style, schema(), any::<bool>(), any::<bool>()).prop_map(|(place, style, schema, is_required, is_json)| {
-            let mut parameter = json!({ "name": "n", "in": place, "required": is_required });
-            match is_json {
-                true => parameter["content"] = json!({ "application/json": { "schema": schema } }),
-                false => {
-                    parameter["schema"] = schema;
-                    style.as_object().into_iter().flatten().for_each(|(word, value)| parameter[word] = value.clone());
+        (place, style, schema(), any::<bool>(), any::<bool>()).prop_map(
+            |(place, style, schema, is_required, is_json)| {
+                let mut parameter = json!({ "name": "n", "in": place, "required": is_required });
+                match is_json {
+                    true => parameter["content"] = json!({ "application/json": { "schema": schema } }),
+                    false => {
+                        parameter["schema"] = schema;
+                        style
+                            .as_object()
+                            .into_iter()
+                            .flatten()
+                            .for_each(|(word, value)| parameter[word] = value.clone());
+                    }
                 }
-            }
-            parameter
-        })
+                parameter
+            },
+        )
     }
 
     fn integration() -> impl Strategy<Value = Value> {
@@ -441,10 +449,12 @@ mod written {
         let templates = json!({ "application/json": "#set($x = 1)\n$input.json('$')", "$default": "" });
         prop_oneof![
             Just(Value::Null),
-            Just(json!({ "type": "HTTP_PROXY", "uri": "https://b/{x}/{y}", "httpMethod": "POST", "timeoutInMillis": 50,
+            Just(
+                json!({ "type": "HTTP_PROXY", "uri": "https://b/{x}/{y}", "httpMethod": "POST", "timeoutInMillis": 50,
                 "requestParameters": { "integration.request.path.x": "method.request.path.id",
                     "integration.request.path.y": "method.request.header.Y",
-                    "integration.request.header.Z": "method.request.body.a.b" } })),
+                    "integration.request.header.Z": "method.request.body.a.b" } })
+            ),
             Just(json!({ "type": "http", "uri": "http://${stageVariables.b}", "requestTemplates": templates,
                 "passthroughBehavior": "NEVER", "contentHandling": "CONVERT_TO_TEXT",
                 "responses": { "5\\d{2}": response, "default": { "statusCode": 200 } } })),

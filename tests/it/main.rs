@@ -22,6 +22,7 @@ mod honoring;
 mod kills;
 mod lanes;
 mod limits;
+mod openapi;
 mod overload;
 mod paths;
 mod proxies;

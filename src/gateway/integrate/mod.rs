@@ -70,7 +70,10 @@ impl Target {
             IntegrationKind::Http(http) if !http.is_served() => Target::Unserved("HTTP".into()),
             IntegrationKind::Http(http) => Target::Http(Arc::new(Http::compile(http, variables, names, pools)?)),
             IntegrationKind::Unserved(unserved) => Target::Unserved(unserved.kind.as_str().into()),
-            IntegrationKind::Mock(answer) => Target::Mock(Arc::new(Mock::compile(answer, integration.span)?)),
+            IntegrationKind::Mock(answer) => match answer.fixed() {
+                Some(fixed) => Target::Mock(Arc::new(Mock::compile(&fixed, integration.span)?)),
+                None => Target::Unserved("MOCK".into()),
+            },
         })
     }
 }

@@ -19,7 +19,7 @@ pub(super) async fn admit(live: &Live, head: &Head<'_>, ctx: &mut Ctx) -> Result
     ctx.place.variant = Some(variant);
     ctx.facts.is_canary = stage.canary().map(|_| variant == Variant::Canary);
 
-    let matched = stage.tree(variant).find(head.method, path).map_err(missed)?;
+    let matched = stage.tree_of(variant).find(head.method, path).map_err(missed)?;
     ctx.place.route = Some(matched.route);
     let plan = stage.plan(variant, matched.route);
 
@@ -51,7 +51,7 @@ fn check_readings(head: &Head<'_>, ctx: &Ctx, plan: &Plan) -> Result<(), Answer>
     let Some(route::Place { stage: id, path }) = snapshot.domains().locate(head.host, &loose) else { return Ok(()) };
     let (stage, variant) = (snapshot.stage(id), ctx.place.variant.unwrap_or(Variant::Stable));
     let variant = if stage.canary().is_some() { variant } else { Variant::Stable };
-    match stage.tree(variant).find(head.method, path) {
+    match stage.tree_of(variant).find(head.method, path) {
         Ok(other) if stage.plan(variant, other.route).access != Policy::Open => Err(Answer::new(
             Refusal::MalformedRequest,
             "the path can be read as that of a route which needs an API key",

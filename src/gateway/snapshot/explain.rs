@@ -91,8 +91,8 @@ impl Explanation {
         path: &'h str,
     ) -> Option<(&'s Plan, crate::gateway::route::Params<'h>)> {
         let text = |plan: &Plan| format!("{} {}", plan.method, plan.path);
-        let candidates = stage.tree(variant).candidates(head.method, path);
-        let found = match stage.tree(variant).find(head.method, path) {
+        let candidates = stage.tree_of(variant).candidates(head.method, path);
+        let found = match stage.tree_of(variant).find(head.method, path) {
             Ok(matched) => matched,
             Err(Missed::Path) => {
                 self.tell("route", format!("404 unknown_route: no route of {} has this path", stage.name()));

@@ -56,7 +56,7 @@ impl Snapshot {
         let variants = [Variant::Stable, Variant::Canary];
         let variants = &variants[..if stage.canary().is_some() { 2 } else { 1 }];
         let found = variants.iter().filter_map(|variant| {
-            let matched = stage.tree(*variant).find(head.method, place.path).ok()?;
+            let matched = stage.tree_of(*variant).find(head.method, place.path).ok()?;
             Some((stage.plan(*variant, matched.route), matched.params))
         });
         let found: Vec<_> = found.collect();

@@ -74,8 +74,12 @@ impl Stage {
         self.style
     }
 
-    /// The routes of a variant.
-    pub fn tree(&self, variant: Variant) -> &Tree {
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// The routes of a variant: a canary may have its own.
+    pub fn tree_of(&self, variant: Variant) -> &Tree {
         match (variant, &self.fork) {
             (Variant::Canary, Some(fork)) => &fork.tree,
             _ => &self.tree,

@@ -72,7 +72,7 @@ impl<'d> Importer<'d> {
             return at.refuse("this integration has no type", "write `type: http_proxy`, `http` or `mock`");
         };
         let parameters: Vec<&str> = find_path_parameters(site.path).collect();
-        let kind = match kind.word(TYPES)? {
+        let integration = match kind.word(TYPES)? {
             Type::HttpProxy => IntegrationKind::Http(Box::new(self.read_http(at, true, &parameters, what)?)),
             Type::Http => IntegrationKind::Http(Box::new(self.read_http(at, false, &parameters, what)?)),
             Type::Mock => IntegrationKind::Mock(MockAnswer {
@@ -83,7 +83,16 @@ impl<'d> Importer<'d> {
             }),
             Type::Unserved => IntegrationKind::Unserved(read_unserved(at, what)),
         };
-        Some((Integration { span: at.span(), kind }, read_cache(at, &parameters)))
+        let is_served = match &integration {
+            IntegrationKind::Http(http) => http.is_served(),
+            IntegrationKind::Mock(mock) => mock.fixed().is_some(),
+            // Has been told.
+            IntegrationKind::Unserved(_) => true,
+        };
+        if !is_served {
+            at.unserved(format!("the integration of {what}: its templates, responses or mappings"));
+        }
+        Some((Integration { span: at.span(), kind: integration }, read_cache(at, &parameters)))
     }
 
     /// Where an operation goes that names no integration.
