@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::house::{ALICE, Folder, Gateway, Origin, get, request, tollgate, tollgate_in};
+use crate::house::{ALICE, Folder, Gateway, Origin, Wire, get, request, tollgate, tollgate_in};
 
 /// `tests/openapi/`: documents that others wrote, with the names of their APIs here.
 fn documents() -> Vec<(String, PathBuf)> {
@@ -213,4 +214,51 @@ fn an_import_prints_toml_that_serves_the_same_routes() {
     let names: Vec<_> = routes.as_array().expect("rows").iter().map(|row| row["method"].clone()).collect();
     assert_eq!(names, ["GET", "OPTIONS"]);
     assert!(printed.stdout.contains("# Not in TOML: its integration is AWS_PROXY."), "{}", printed.stdout);
+}
+
+#[test]
+fn a_canary_with_a_definition_of_its_own_is_not_promoted_without_it() {
+    let text = "[apis.a]\ndefinition = \"v1.yaml\"\nto = \"http://b\"\n[apis.a.stages.prod.canary]\npercent = 5\ndefinition = \"v2.yaml\"\n";
+    let folder = Folder::new(text, &[]);
+    folder.write("v1.yaml", "openapi: 3.0.3\npaths: {}\n");
+    folder.write("v2.yaml", "openapi: 3.0.3\npaths: {}\n");
+    let config = folder.config().display().to_string();
+    let said = tollgate(&["promote", "a/prod", "--config", &config]).expect(1).said();
+    assert!(said.contains("v2.yaml as the `definition` of a"), "{said}");
+    assert!(folder.read("tollgate.toml").contains("canary"));
+}
+
+/// Kills what it holds when a test fails.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_document_is_served_without_a_configuration() {
+    let origin = Origin::mirror();
+    let folder = Folder::new("", &[]);
+    folder.write("orders.yaml", "openapi: 3.0.3\nservers: [{url: /v1}]\npaths: {/orders: {get: {responses: {}}}}\n");
+    let to = format!("http://{}", origin.address());
+    let arguments = ["run", "--openapi", "orders.yaml", "--to", &to, "--basepath", "prepend"];
+    let listen = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let mut command = std::process::Command::new(folder.program());
+    command.args(arguments).args(listen).current_dir(folder.path()).env("TMPDIR", folder.path());
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped());
+    let mut running = Running(command.spawn().expect("the program starts"));
+    let lines = BufReader::new(running.0.stderr.take().expect("piped")).lines().map_while(Result::ok);
+    let mut said = String::new();
+    let address = lines.into_iter().find_map(|line| {
+        said += &format!("{line}\n");
+        let (_, rest) = line.split_once("ready, serving on http://")?;
+        rest.split(',').next()?.parse().ok()
+    });
+    let address = address.unwrap_or_else(|| panic!("{said}"));
+    assert!(said.contains("GET     /v1/orders") && said.contains("try: curl 'http://127.0.0.1:0/v1/orders'"), "{said}");
+    Wire::open(address).ask(&get("/v1/orders?x=1")).expect(200);
+    assert_eq!(origin.last().target, "/orders?x=1");
 }
