@@ -93,7 +93,8 @@ fn parsed(text: &str) -> Config {
 /// A gateway that serves, with all but its sockets.
 fn live(text: &str) -> Live {
     let (config, clock) = (parsed(text), Clock::system());
-    let telemetry = Telemetry::open(&config.telemetry, clock.now()).expect("no file is opened");
+    let telemetry =
+        Telemetry::open(&config.telemetry, &config.admin.audit_log, clock.now()).expect("no file is opened");
     let (store, pools) = (Store::in_memory().expect("memory"), Arc::new(Pools::default()));
     let compiled = Snapshot::compile(config, &store, &pools, None);
     let compiled = compiled.unwrap_or_else(|faults| panic!("{}", faults.render(false)));

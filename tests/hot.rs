@@ -42,6 +42,9 @@ const CACHE_HIT: Cost = NOTHING;
 /// Written into a buffer that is there already.
 const REFUSED: Cost = NOTHING;
 
+/// In memory, for a route that is served and was not called yet.
+const ROUTE_BYTES: i64 = 1_200;
+
 const CONFIGURATION: &str = r#"
 [telemetry]
 access_log = { path = "off" }
@@ -86,7 +89,7 @@ usage_plans = ["tiny"]
 fn live() -> Live {
     let config = config::parse(CONFIGURATION).unwrap_or_else(|faults| panic!("{}", faults.render(false)));
     let clock = Clock::manual(1_790_000_000_000);
-    let telemetry = Telemetry::open(&config.telemetry, clock.now()).unwrap();
+    let telemetry = Telemetry::open(&config.telemetry, &config.admin.audit_log, clock.now()).unwrap();
     let (store, pools) = (Store::in_memory().unwrap(), Arc::new(Pools::default()));
     let compiled = Snapshot::compile(config, &store, &pools, None).unwrap();
     Live::new(clock, telemetry, store, pools, compiled)
@@ -164,13 +167,13 @@ fn an_admitted_request_with_a_key_allocates_only_what_it_sends() {
         request_id: id.as_bytes(),
         api: &stage.name().api,
         stage: &stage.name().stage,
-        route: &plan.path,
+        route: plan.path(),
         path: head.path,
         key: caller.key().map(|key| &**key.name()),
         authority: "127.0.0.1:8080",
         trace: &trace,
     };
-    let outgoing = check("outgoing", OUTGOING, || http.shape().outgoing(&head, &params, &context));
+    let outgoing = check("outgoing", OUTGOING, || http.outgoing(&head, &params, &context));
     let mut bytes = Vec::new();
     check("write", WRITTEN, || {
         bytes.clear();
@@ -234,4 +237,24 @@ fn refused(live: &Live, snapshot: &Snapshot, head: &Head<'_>) -> Answer {
     let admit = || throttle::admit(&plan.limits, grant, route, live.clock(), now).now_or_never().expect("at once");
     admit().unwrap();
     admit().unwrap_err()
+}
+
+/// What a configuration with so many routes takes: compiled, and as it was written for operators who ask.
+fn held_bytes(routes: usize) -> i64 {
+    let route = |at: usize| {
+        let path = format!("path = \"/group-{:03}/item-{:02}/{{id}}\"", at / 100, at % 100);
+        let back_end = "integration = { type = \"HTTP_PROXY\", uri = \"http://127.0.0.1:9001/orders/{id}\" }";
+        format!("[[apis.shop.routes]]\nmethod = \"GET\"\n{path}\ncache = {{ enabled = false }}\n{back_end}\n")
+    };
+    let text = CONFIGURATION.to_owned() + &(0..routes).map(route).collect::<String>();
+    let (store, pools, mut held) = (Store::in_memory().unwrap(), Pools::default(), None);
+    let compile = || Snapshot::compile(config::parse(&text).unwrap(), &store, &pools, None).unwrap();
+    measure(|| held = Some(compile())).bytes_current
+}
+
+#[test]
+fn a_route_takes_little_memory() {
+    // A power of two, at which tables are as full as they may be.
+    let each_bytes = (held_bytes(2_049) - held_bytes(1)) / 2_048;
+    assert!(each_bytes <= ROUTE_BYTES, "{each_bytes} bytes where {ROUTE_BYTES} were written");
 }

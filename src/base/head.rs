@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use http::HeaderMap;
 
 /// How the client reached us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
     Http,
     Https,

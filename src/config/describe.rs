@@ -6,10 +6,10 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Api, ApiKey, Canary, Certificate, ClientAuth, Config, Domain, HealthCheck, HttpIntegration, IntegrationKind,
-    KeyDigest, KeyPart, Listen, ListenTls, Located, LogDestination, LogFormat, ParameterMapping, ParameterSource,
-    ParameterTarget, Route, RouteCache, Server, Sources, Stage, StageCache, Sticky, Target, Telemetry, Throttle,
-    UpstreamTls, UsagePlan, api_key,
+    Acme, Admin, Api, ApiKey, Canary, Certificate, ClientAuth, Config, Domain, HealthCheck, HttpIntegration,
+    IntegrationKind, KeyDigest, KeyPart, Listen, ListenTls, Located, LogDestination, LogFormat, ParameterMapping,
+    ParameterSource, ParameterTarget, Route, RouteCache, Server, Sources, Stage, StageCache, Sticky, Target, Telemetry,
+    Throttle, UpstreamTls, UsagePlan, api_key,
 };
 use crate::base::units::{write_duration, write_size};
 
@@ -17,12 +17,13 @@ impl Config {
     /// Every setting with its default where none was written, in the order of the files.
     ///
     /// Routes stand under `"METHOD /path"`. A secret is shown by the start of its digest, so that a change
-    /// of it is seen; the admin token only as set or null.
+    /// of it is seen; admin tokens only by name.
     pub fn describe(&self) -> Value {
         let describe = Describe { sources: &self.sources };
         json!({
             "server": describe_server(&self.server),
-            "admin": { "listen": *self.admin.listen, "token": self.admin.token.as_ref().map(|_| "set") },
+            "acme": describe.acme(&self.acme),
+            "admin": describe_admin(&self.admin),
             "state": { "dir": self.state.dir.display().to_string(), "unsaved_max": self.state.unsaved_max },
             "telemetry": describe_telemetry(&self.telemetry),
             "apis": named(&self.apis, |api| describe.api(api)),
@@ -46,13 +47,22 @@ impl Describe<'_> {
     /// The text itself, or a mark for one that came from the environment or a file.
     fn text(self, text: &str) -> String {
         match self.sources.is_expanded(text) {
-            true => format!("(secret) {}", hex(&api_key::digest(text)[..4])),
+            true => format!("(secret) {}", hex(&api_key::digest(text.as_bytes())[..4])),
             false => text.to_owned(),
         }
     }
 
     fn texts<'t>(self, texts: impl IntoIterator<Item = (&'t String, &'t String)>) -> Value {
         texts.into_iter().map(|(name, text)| (name.clone(), json!(self.text(text)))).collect::<Map<_, _>>().into()
+    }
+
+    fn acme(self, acme: &Acme) -> Value {
+        json!({
+            "agree_tos": acme.agree_tos,
+            "email": acme.email.as_deref().map(|email| self.text(email)),
+            "directory": self.text(&acme.directory),
+            "ca": acme.ca.as_ref().map(|ca| ca.display().to_string()),
+        })
     }
 
     fn api(self, api: &Api) -> Value {
@@ -125,7 +135,7 @@ impl Describe<'_> {
 
     /// Of texts in PEM only the start of a digest: they are long or secret, and it is only asked whether they changed.
     fn tls(self, tls: &UpstreamTls) -> Value {
-        let digest = |pem: &str| format!("sha256:{}", hex(&api_key::digest(pem)[..4]));
+        let digest = |pem: &str| format!("sha256:{}", hex(&api_key::digest(pem.as_bytes())[..4]));
         json!({
             "ca": tls.ca_pem.as_deref().map(digest),
             "cert": tls.client.as_ref().map(|client| digest(&client.cert_pem)),
@@ -181,6 +191,24 @@ impl Describe<'_> {
     }
 }
 
+fn describe_admin(admin: &Admin) -> Value {
+    json!({
+        "listen": *admin.listen,
+        "tokens": admin.tokens.iter().map(|token| token.name.as_str()).collect::<Vec<_>>(),
+        "hosts": admin.hosts,
+        "audit_log": { "path": describe_destination(&admin.audit_log) },
+    })
+}
+
+fn describe_destination(destination: &LogDestination) -> String {
+    match destination {
+        LogDestination::Stdout => "stdout".to_owned(),
+        LogDestination::Stderr => "stderr".to_owned(),
+        LogDestination::Off => "off".to_owned(),
+        LogDestination::File(path) => path.display().to_string(),
+    }
+}
+
 fn describe_server(server: &Server) -> Value {
     let limits = &server.limits;
     json!({
@@ -219,6 +247,7 @@ fn describe_listen_tls(tls: &ListenTls) -> Value {
     let pair = |it: &Certificate| json!({ "cert": it.cert.display().to_string(), "key": it.key.display().to_string() });
     json!({
         "certificates": tls.certificates.iter().map(pair).collect::<Vec<_>>(),
+        "acme": tls.acme.iter().map(|it| values(&it.names)).collect::<Vec<_>>(),
         "min_version": tls.min_version.as_str(),
         "client_ca": tls.client_auth.as_ref().map(|auth| auth.ca.display().to_string()),
         "client_auth": tls.client_auth.as_ref().map(ClientAuth::as_str),
@@ -226,12 +255,7 @@ fn describe_listen_tls(tls: &ListenTls) -> Value {
 }
 
 fn describe_telemetry(telemetry: &Telemetry) -> Value {
-    let path = match &telemetry.access_log.destination {
-        LogDestination::Stdout => "stdout".to_owned(),
-        LogDestination::Stderr => "stderr".to_owned(),
-        LogDestination::Off => "off".to_owned(),
-        LogDestination::File(path) => path.display().to_string(),
-    };
+    let path = describe_destination(&telemetry.access_log.destination);
     json!({
         "access_log": { "path": path, "format": describe_format(&telemetry.access_log.format) },
         "key_labels": telemetry.key_labels_max,

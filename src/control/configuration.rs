@@ -1,16 +1,17 @@
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Body, Control, Problem, Shared};
+use super::{Body, By, Control, Problem, Shared};
 use crate::delivery::{self, Promotion, ReloadReport};
 use crate::gateway::snapshot::Question;
 use crate::openapi::{self, Format};
+use crate::telemetry::{Author, Change};
 
 /// `GET /v1/routes`
 pub(super) async fn routes(State(control): Shared) -> Json<Value> {
@@ -65,8 +66,8 @@ pub(super) async fn export(State(control): Shared, RawQuery(query): RawQuery) ->
 }
 
 /// `POST /v1/reload`
-pub(super) async fn reload(State(control): Shared) -> Result<Json<Value>, Problem> {
-    reload_now(control).await.map(|report| Json(describe(&report)))
+pub(super) async fn reload(State(control): Shared, Extension(author): By) -> Result<Json<Value>, Problem> {
+    reload_now(control, author).await.map(|report| Json(describe(&report)))
 }
 
 #[derive(Deserialize)]
@@ -77,15 +78,31 @@ pub(super) struct Promote {
 }
 
 /// `POST /v1/promote`
-pub(super) async fn promote(State(control): Shared, Body(asked): Body<Promote>) -> Result<Json<Value>, Problem> {
+pub(super) async fn promote(
+    State(control): Shared,
+    Extension(author): By,
+    Body(asked): Body<Promote>,
+) -> Result<Json<Value>, Problem> {
     let (api, stage) = asked.stage.split_once('/').ok_or_else(|| {
         Problem::bad_request(format!("{:?} names no stage; write API/STAGE, as orders/prod", asked.stage))
     })?;
-    let promotion = promote_now(&control, api, stage).await?;
-    tracing::info!(stage = asked.stage, file = %promotion.path.display(), "canary promoted");
-    let mut report = describe(&reload_now(control).await?);
+    let promotion = promote_now(&control, api, stage).await;
+    note_promotion(&control, &author, &asked.stage, &promotion);
+    let promotion = promotion?;
+    let mut report = describe(&reload_now(control, author).await?);
     report["file"] = json!(promotion.path);
     Ok(Json(report))
+}
+
+fn note_promotion(control: &Control, author: &Author, stage: &str, done: &Result<Promotion, Problem>) {
+    let change = Change {
+        what: "promote",
+        about: json!({ "stage": stage, "file": done.as_ref().ok().map(|promotion| &promotion.path) }),
+        before: Value::Null,
+        after: json!(done.as_ref().ok().map(|promotion| &promotion.variables)),
+        failure: done.as_ref().err().map(Problem::detail),
+    };
+    control.live.telemetry().audit_log.note(author, &change, control.live.clock().now());
 }
 
 /// Writes on a thread of its own: a disk that hangs must not hold probes.
@@ -102,8 +119,8 @@ async fn promote_now(control: &Control, api: &str, stage: &str) -> Result<Promot
 }
 
 /// Compiles on a thread of its own: scrapes and probes are answered meanwhile.
-async fn reload_now(control: Arc<Control>) -> Result<ReloadReport, Problem> {
-    let done = tokio::task::spawn_blocking(move || control.reloader.reload()).await;
+async fn reload_now(control: Arc<Control>, author: Arc<Author>) -> Result<ReloadReport, Problem> {
+    let done = tokio::task::spawn_blocking(move || control.reloader.reload(&author)).await;
     match done {
         Ok(Ok(report)) => Ok(report),
         Ok(Err(faults)) => Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, faults.render(false))),

@@ -23,7 +23,8 @@ pub(super) struct Prepared {
 pub(super) struct Ready {
     pub compiled: Compiled,
     pub wants: StartedWith,
-    pub log_to: LogDestination,
+    pub access_log: LogDestination,
+    pub audit_log: LogDestination,
 }
 
 impl Prepared {
@@ -56,9 +57,10 @@ impl Prepared {
 impl Ready {
     fn compile(live: &Live, config: Config) -> Result<Ready, Faults> {
         let wants = StartedWith::of(&config);
-        let log_to = config.telemetry.access_log.destination.clone();
+        let access_log = config.telemetry.access_log.destination.clone();
+        let audit_log = config.admin.audit_log.clone();
         let previous = live.snapshot();
         let compiled = Snapshot::compile(config, live.store(), live.pools(), Some(&previous))?;
-        Ok(Ready { compiled, wants, log_to })
+        Ok(Ready { compiled, wants, access_log, audit_log })
     }
 }

@@ -2,9 +2,10 @@ use prometheus::core::Collector;
 use prometheus::{IntCounter, IntGauge, Registry, TextEncoder};
 
 use super::count::Count;
-use super::defence::{Cut, Defence, Shed};
+use super::defence::{AdminRefusal, Cut, Defence, Shed};
 use super::family::{Child, Family};
 use super::key_series::{KeyCap, PlanSeries};
+use super::orders::Orders;
 use super::route_families::RouteFamilies;
 use super::{Line, RouteSeries};
 use crate::base::{Now, Refusal};
@@ -21,6 +22,7 @@ pub struct Metrics {
     /// In the order of [`Refusal::all`].
     refusals: Vec<IntCounter>,
     dropped_lines: IntCounter,
+    dropped_audit_lines: IntCounter,
     connections: IntGauge,
     cache_bytes: Family<IntGauge>,
     cache_entries: Family<IntGauge>,
@@ -30,6 +32,7 @@ pub struct Metrics {
     defence: Defence,
     certificate_expiry: Family<IntGauge>,
     certificates_current: Family<IntGauge>,
+    orders: Orders,
     state_unsaved: IntGauge,
     reloads: Reloads,
 }
@@ -75,6 +78,11 @@ impl Metrics {
                 "tollgate_access_log_dropped_total",
                 "Access log lines that were lost because the log was too slow or could not be written.",
             ),
+            dropped_audit_lines: single(
+                &registry,
+                "tollgate_audit_log_dropped_total",
+                "Audit log lines that were lost because the log was too slow or could not be written.",
+            ),
             connections: single(&registry, "tollgate_connections", "Open connections of clients."),
             cache_bytes: family(
                 &registry,
@@ -114,6 +122,7 @@ impl Metrics {
                 "Whether a listener's certificates are what their files say (1), or older ones (0).",
                 &["listener"],
             ),
+            orders: Orders::register(&registry),
             state_unsaved: single(
                 &registry,
                 "tollgate_state_unsaved_requests",
@@ -144,6 +153,11 @@ impl Metrics {
     /// A client's connection was closed for what the client did.
     pub fn connection_cut(&self, reason: Cut) {
         self.defence.cut(reason);
+    }
+
+    /// A request to the admin listener was refused.
+    pub fn admin_refused(&self, reason: AdminRefusal) {
+        self.defence.admin_refused(reason);
     }
 
     /// A client of HTTP/2 was told this error, for a stream or for its connection.
@@ -198,6 +212,17 @@ impl Metrics {
         self.certificates_current.replace(listeners.into_iter().map(|(listener, is)| ([listener], is.into())));
     }
 
+    /// A certificate is to be obtained by orders, the next of them at this moment.
+    pub fn certificate_ordered_at(&self, certificate: &str, unix_s: i64) {
+        self.orders.expect(certificate);
+        self.orders.set_next(certificate, unix_s);
+    }
+
+    /// An order for a certificate has ended.
+    pub fn certificate_order_ended(&self, certificate: &str, is_success: bool) {
+        self.orders.ended(certificate, is_success);
+    }
+
     /// How many API keys get a label of their own from now on. Keys that have one keep it.
     pub fn set_key_labels_max(&self, max: usize) {
         self.keys.cap.set_max(max);
@@ -210,6 +235,10 @@ impl Metrics {
             tracing::error!(%error, "the metrics are incomplete");
         }
         text
+    }
+
+    pub(super) fn dropped_audit_lines(&self) -> &IntCounter {
+        &self.dropped_audit_lines
     }
 
     pub(super) fn dropped_lines(&self) -> &IntCounter {
@@ -387,7 +416,9 @@ mod tests {
         families.retain(|name, _| name.starts_with("tollgate_"));
         let contract = [
             ("tollgate_access_log_dropped_total", ""),
+            ("tollgate_admin_refused_total", "reason"),
             ("tollgate_api_key_requests_total", "key,plan"),
+            ("tollgate_audit_log_dropped_total", ""),
             ("tollgate_back_end_healthy", "target"),
             ("tollgate_build_info", "version"),
             ("tollgate_cache_bytes", "api,stage"),
@@ -469,6 +500,19 @@ mod tests {
         metrics.config_reloaded(true, later);
         check(&metrics, "tollgate_config_last_reload_timestamp_seconds 1706695932");
         check(&metrics, r#"tollgate_config_reloads_total{result="failure"} 1"#);
+    }
+
+    #[test]
+    fn each_method_of_a_route_has_series_of_its_own() {
+        let (metrics, facts, route) = (Metrics::new(10, STARTED), facts(), route());
+        for method in ["PUT", "GET", "BREW", "GET", "PUT", "GET"] {
+            metrics.record(&Line { method, route: Some(&route), ..line(&facts) }, STARTED);
+        }
+        let known_by = r#"api="orders",stage="prod",variant="stable",route="/orders/{id}""#;
+        for (method, count) in [("GET", 3), ("PUT", 2), ("other", 1)] {
+            let series = format!(r#"{{{known_by},method="{method}",status="200"}} {count}"#);
+            check(&metrics, &format!("tollgate_requests_total{series}"));
+        }
     }
 
     #[test]

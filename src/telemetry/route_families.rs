@@ -5,8 +5,8 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 
 use super::count::counted;
-use super::family::{label_pair, owned};
-use super::route_series::MethodSeries;
+use super::family::label_pair;
+use super::route_series::{Labels, MethodSeries};
 
 /// The labels of a route's series.
 const ROUTE: [&str; 5] = ["api", "stage", "variant", "route", "method"];
@@ -21,8 +21,7 @@ struct Inner {
     open: RwLock<Open>,
 }
 
-/// By the values of [`ROUTE`].
-type Open = HashMap<Box<[Box<str>]>, Arc<MethodSeries>>;
+type Open = HashMap<Labels, Arc<MethodSeries>>;
 
 /// One family: what of a method's series is its, each sample with a status if it has one.
 struct Kind {
@@ -97,9 +96,9 @@ impl RouteFamilies {
     }
 
     /// The series with these labels, whichever configuration opened them first. Takes a lock and allocates.
-    pub fn open(&self, labels: [&str; ROUTE.len()]) -> Arc<MethodSeries> {
+    pub fn open(&self, labels: Labels) -> Arc<MethodSeries> {
         let mut open = self.0.open.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(open.entry(owned(&labels)).or_default())
+        Arc::clone(open.entry(labels).or_default())
     }
 }
 
@@ -113,12 +112,12 @@ impl Kind {
 
     fn family(&self, open: &Open) -> MetricFamily {
         let mut metrics = Vec::with_capacity(open.len());
-        for (values, series) in open {
+        for (labels, series) in open {
             for (status, mut metric) in (self.samples)(series) {
-                let mut labels: Vec<_> =
-                    ROUTE.iter().zip(values).map(|(name, value)| label_pair(name, value)).collect();
-                labels.extend(status.map(|status| label_pair(STATUS, &status_label(status))));
-                metric.set_label(labels);
+                let named = ROUTE.iter().zip(labels.values());
+                let mut pairs: Vec<_> = named.map(|(name, value)| label_pair(name, value)).collect();
+                pairs.extend(status.map(|status| label_pair(STATUS, &status_label(status))));
+                metric.set_label(pairs);
                 metrics.push(metric);
             }
         }

@@ -6,6 +6,7 @@
 
 mod house;
 
+mod acme;
 mod admin;
 mod backends;
 mod caching;
@@ -23,6 +24,7 @@ mod kills;
 mod lanes;
 mod limits;
 mod openapi;
+mod operators;
 mod overload;
 mod paths;
 mod proxies;

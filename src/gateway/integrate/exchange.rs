@@ -7,9 +7,9 @@ use pingora_core::upstreams::peer::{HttpPeer, Peer};
 use pingora_error::{Error, ErrorType};
 use pingora_http::{RequestHeader, ResponseHeader};
 
+use super::back_end::BackEnd;
 use super::deadline::Deadline;
 use super::failure::Failure;
-use super::http::Http;
 use super::http2;
 use super::pick::Pick;
 use super::retry::may_retry;
@@ -30,14 +30,14 @@ pub struct Exchange<'a> {
     clock: &'a Clock,
 }
 
-/// Sends `request` with its whole `body` to an endpoint of `http` and reads the answer's head; informational ones are
+/// Sends `request` with its whole `body` to an endpoint of `back_end` and reads the answer's head; informational ones are
 /// passed over. A failure that allows it is followed by one more attempt. What was tried is written into `told`.
 ///
 /// # Errors
 /// What to answer instead, as [`Failure::answer`] has it.
 pub async fn open<'a>(
     connector: &'a Connector,
-    http: &Http,
+    back_end: &BackEnd,
     mut request: RequestHeader,
     body: Option<Bytes>,
     deadline: Deadline,
@@ -49,7 +49,7 @@ pub async fn open<'a>(
     let mut tried = None;
     let mut attempt = 0;
     loop {
-        let pick = http.pick(clock, clock.now(), deadline, tried).await?;
+        let pick = back_end.pick(clock, clock.now(), deadline, tried).await?;
         let peer = pick.peer(deadline, clock.now())?;
         told.attempts += 1;
         told.target = Some(pick.address());

@@ -1,24 +1,18 @@
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::deadline::Deadline;
-use super::failure::Failure;
-use super::pick::Pick;
-use super::pool::{Pool, PoolKey, Pools};
-use crate::base::{Answer, Clock, Now, Refusal, Scheme};
-use crate::config::{Fault, HttpIntegration, ProtocolVersion, Target};
-use crate::gateway::transform::{self, Shape, UriTemplate};
+use super::back_end::BackEnd;
+use super::pool::{PoolKey, Pools};
+use crate::base::{Head, Scheme};
+use crate::config::{Fault, HttpIntegration, Target};
+use crate::gateway::transform::{self, Context, Origin, Outgoing, Shape, UriTemplate};
 
 /// An `HTTP` or `HTTP_PROXY` integration, compiled.
 #[derive(Debug)]
 pub struct Http {
-    shape: Shape,
-    pool: Arc<Pool>,
-    timeout: Duration,
-    connect_timeout: Duration,
+    uri: UriTemplate,
+    back_end: Arc<BackEnd>,
 }
 
 impl Http {
@@ -29,104 +23,32 @@ impl Http {
         names: &[Box<str>],
         pools: &Pools,
     ) -> Result<Http, Vec<Fault>> {
-        let shape = Shape::compile(integration, variables, names)?;
-        let key = pool_key(integration, shape.uri(), variables)?;
+        let (shape, uri) = Shape::compile(integration, variables, names)?;
+        let key = pool_key(integration, shape.origin(), variables)?;
         let pool = pools.get(key).map_err(|why| vec![Fault::at(integration.uri.span, why)])?;
         let HttpIntegration { timeout, connect_timeout, .. } = *integration;
-        Ok(Http { shape, pool, timeout, connect_timeout: connect_timeout.min(timeout) })
+        let back_end = BackEnd { shape, pool, timeout, connect_timeout: connect_timeout.min(timeout) };
+        Ok(Http { uri, back_end: pools.share(back_end) })
     }
 
-    /// How its requests look.
-    pub fn shape(&self) -> &Shape {
-        &self.shape
+    pub fn back_end(&self) -> &Arc<BackEnd> {
+        &self.back_end
     }
 
-    /// Whether its back ends are spoken to over HTTP/1.1 without TLS.
-    pub fn is_plain(&self) -> bool {
-        !self.pool.transport.is_tls() && !self.is_http2()
+    /// What is sent for one request; `values` are the path parameters' raw texts in the order of `names`.
+    pub fn outgoing<'a>(&'a self, head: &'a Head<'a>, values: &'a [&'a str], context: &'a Context<'a>) -> Outgoing<'a> {
+        self.back_end.shape.outgoing(&self.uri, head, values, context)
     }
-
-    pub fn is_http2(&self) -> bool {
-        self.pool.key.protocol_version == ProtocolVersion::Http2
-    }
-
-    pub fn pool(&self) -> &Arc<Pool> {
-        &self.pool
-    }
-
-    /// When an exchange that begins `now` must be over.
-    pub fn deadline(&self, now: Now) -> Deadline {
-        Deadline::after(now, self.timeout)
-    }
-
-    /// Chooses an endpoint, and avoids the one `tried` before if there is another. It waits only for a name that was
-    /// never resolved.
-    ///
-    /// # Errors
-    /// None is healthy, none of two could be resolved, or `deadline` is over.
-    pub async fn pick(
-        &self,
-        clock: &Clock,
-        now: Now,
-        deadline: Deadline,
-        tried: Option<usize>,
-    ) -> Result<Pick, Answer> {
-        let index = self.pool.choose(now, tried)?;
-        match self.pool.endpoints[index].address() {
-            Some(address) => Ok(self.picked(index, address)),
-            None => Box::pin(self.pick_unresolved(index, clock, deadline)).await,
-        }
-    }
-
-    /// Resolves the name of the endpoint at `index` for the first time, or that of another.
-    async fn pick_unresolved(&self, index: usize, clock: &Clock, deadline: Deadline) -> Result<Pick, Answer> {
-        match self.address(index, clock, deadline).await {
-            Ok(address) => Ok(self.picked(index, address)),
-            Err(unresolved) => {
-                let other = self.pool.choose(clock.now(), Some(index))?;
-                if other == index {
-                    return Err(unresolved);
-                }
-                let address = self.address(other, clock, deadline).await?;
-                Ok(self.picked(other, address))
-            }
-        }
-    }
-
-    fn picked(&self, index: usize, address: SocketAddr) -> Pick {
-        Pick::new(self.pool.clone(), index, address, self.connect_timeout)
-    }
-
-    async fn address(&self, index: usize, clock: &Clock, deadline: Deadline) -> Result<SocketAddr, Answer> {
-        let endpoint = &self.pool.endpoints[index];
-        if let Some(address) = endpoint.address() {
-            return Ok(address);
-        }
-        let remaining = deadline.remaining(clock.now()).ok_or_else(|| too_late(endpoint.name()))?;
-        let found = tokio::time::timeout(remaining.min(self.connect_timeout), endpoint.resolve(clock)).await;
-        found.ok().flatten().ok_or_else(|| {
-            let pool = &self.pool;
-            endpoint.count(Err(Failure::Connect), pool.key.ejection, pool.is_alone(), clock.now());
-            Answer::new(Refusal::BackEndFailed, "the back end could not be reached")
-                .with_log(format!("{}: its name cannot be resolved", endpoint.name()))
-        })
-    }
-}
-
-/// The answer when a deadline is over.
-pub(super) fn too_late(target: &str) -> Answer {
-    Answer::new(Refusal::BackEndTimeout, "the back end did not answer in time")
-        .with_log(format!("{target}: the integration's timeout is over"))
 }
 
 fn pool_key(
     integration: &HttpIntegration,
-    uri: &UriTemplate,
+    origin: &Origin,
     variables: &IndexMap<String, String>,
 ) -> Result<PoolKey, Vec<Fault>> {
     let (mut endpoints, mut faults) = (Vec::new(), Vec::new());
     for target in &integration.targets {
-        match endpoint(target, uri.scheme(), variables) {
+        match endpoint(target, origin.scheme(), variables) {
             Ok(endpoint) => endpoints.push(endpoint),
             Err(fault) => faults.push(fault),
         }
@@ -135,18 +57,18 @@ fn pool_key(
         return Err(faults);
     }
     if endpoints.is_empty() {
-        endpoints.push((uri.host().into(), uri.port(), 1));
+        endpoints.push((origin.host().into(), origin.port(), 1));
     }
     let is_asked_over_http = integration.health.as_ref().is_some_and(|health| health.path.is_some());
-    let server_name = integration.tls.server_name.as_deref().unwrap_or(uri.host());
+    let server_name = integration.tls.server_name.as_deref().unwrap_or(origin.host());
     Ok(PoolKey {
         endpoints,
         balance: integration.balance,
         health: integration.health.clone(),
         ejection: integration.ejection,
-        tls: (uri.scheme() == Scheme::Https).then(|| (server_name.into(), integration.tls.clone())),
+        tls: (origin.scheme() == Scheme::Https).then(|| (server_name.into(), integration.tls.clone())),
         protocol_version: integration.protocol_version,
-        health_host: if is_asked_over_http { uri.authority().into() } else { "".into() },
+        health_host: if is_asked_over_http { origin.authority().into() } else { "".into() },
     })
 }
 

@@ -7,12 +7,13 @@
 //! Promises: `timeout` covers everything from the choice of an endpoint to the last byte. A request is tried twice at
 //! the most, and a second time only where that is safe (RFC 9110 section 9.2.2). Certificates and names are always
 //! verified. Endpoints of equal lists are one [`Pool`], over all routes and reloads: what is known of their health and
-//! load lasts while anyone uses them. An unhealthy or resting endpoint gets no request, not even as the last one left.
+//! load lasts while anyone uses them. Routes that differ in their target alone share a [`BackEnd`]. An unhealthy or resting endpoint gets no request, not even as the last one left.
 //! No tasks of its own: `server` drives [`Pools::tend`].
 //!
 //! Cost: a choice is one atomic step in turn, or a look at each endpoint's load; no lock, and no await once a name is
 //! resolved. An exchange clones its request's head once, so that it can be repeated.
 
+mod back_end;
 mod deadline;
 mod endpoint;
 mod exchange;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+pub use back_end::BackEnd;
 pub use deadline::Deadline;
 pub use endpoint::EndpointState;
 pub use exchange::{Exchange, open};
@@ -49,9 +51,9 @@ pub use retry::{is_idempotent, may_retry};
 use crate::config::{Fault, Integration, IntegrationKind};
 
 /// What answers a route in one variant of a stage.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Target {
-    Http(Arc<Http>),
+    Http(Http),
     Mock(Arc<Mock>),
     /// What its document declares and this release does not serve, such as `AWS_PROXY`.
     Unserved(Arc<str>),
@@ -68,7 +70,7 @@ impl Target {
     ) -> Result<Target, Vec<Fault>> {
         Ok(match &integration.kind {
             IntegrationKind::Http(http) if !http.is_served() => Target::Unserved("HTTP".into()),
-            IntegrationKind::Http(http) => Target::Http(Arc::new(Http::compile(http, variables, names, pools)?)),
+            IntegrationKind::Http(http) => Target::Http(Http::compile(http, variables, names, pools)?),
             IntegrationKind::Unserved(unserved) => Target::Unserved(unserved.kind.as_str().into()),
             IntegrationKind::Mock(answer) => match answer.fixed() {
                 Some(fixed) => Target::Mock(Arc::new(Mock::compile(&fixed, integration.span)?)),

@@ -82,7 +82,7 @@ impl Pick {
     }
 
     pub(super) fn too_late(&self) -> Answer {
-        super::http::too_late(self.name())
+        super::back_end::too_late(self.name())
     }
 
     fn endpoint(&self) -> &Endpoint {

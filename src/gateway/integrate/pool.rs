@@ -1,7 +1,8 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use super::back_end::BackEnd;
 use super::endpoint::{Endpoint, EndpointState};
 use super::schedule;
 use super::transport::Transport;
@@ -112,15 +113,19 @@ impl Pool {
     }
 }
 
-/// All pools in use, by content. It outlives configurations; a pool lives as long as one that uses it.
+/// All pools in use, by content, and what is to be shared beside them. It outlives configurations; a pool lives as long
+/// as one that uses it.
 #[derive(Debug, Default)]
 pub struct Pools {
     by_key: Mutex<HashMap<PoolKey, Weak<Pool>>>,
+    back_ends: Mutex<HashSet<Arc<BackEnd>>>,
 }
 
 impl Pools {
     /// Every pool that some configuration still uses.
     pub fn alive(&self) -> Vec<Arc<Pool>> {
+        // These hold pools.
+        self.back_ends().retain(|back_end| Arc::strong_count(back_end) > 1);
         let mut pools = self.by_key.lock().unwrap_or_else(PoisonError::into_inner);
         pools.retain(|_, pool| pool.strong_count() > 0);
         pools.values().filter_map(Weak::upgrade).collect()
@@ -138,6 +143,21 @@ impl Pools {
         let pool = Arc::new(Pool::new(key.clone())?);
         pools.insert(key, Arc::downgrade(&pool));
         Ok(pool)
+    }
+
+    /// The back end of this content that some route has already, or this one.
+    pub(super) fn share(&self, back_end: BackEnd) -> Arc<BackEnd> {
+        let mut back_ends = self.back_ends();
+        if let Some(shared) = back_ends.get(&back_end) {
+            return Arc::clone(shared);
+        }
+        let back_end = Arc::new(back_end);
+        back_ends.insert(Arc::clone(&back_end));
+        back_end
+    }
+
+    fn back_ends(&self) -> MutexGuard<'_, HashSet<Arc<BackEnd>>> {
+        self.back_ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -7,7 +7,8 @@ use pingora_proxy::Session;
 
 use super::arrival::UPGRADED_IDLE;
 use super::ctx::Ctx;
-use super::passed::http_of;
+use super::cut::stopping;
+use super::passed::back_end_of;
 use crate::base::{Answer, Now, Refusal};
 use crate::gateway::integrate::{Deadline, Failure, Pick, may_retry};
 use crate::gateway::snapshot::Live;
@@ -33,13 +34,15 @@ pub(super) async fn choose_peer(live: &Live, session: &Session, ctx: &mut Ctx) -
 
 /// Chooses an endpoint for this attempt, which has until the deadline of the exchange.
 pub(super) async fn choose<'c>(live: &Live, ctx: &'c mut Ctx, now: Now) -> Result<(&'c Pick, Deadline), Answer> {
-    let Some(http) = http_of(ctx).cloned() else {
-        return Err(Answer::new(Refusal::InternalError, "this route has no back end"));
-    };
-    let deadline = *ctx.attempt.deadline.get_or_insert_with(|| http.deadline(now));
     // The one before is not in flight any more.
     ctx.attempt.pick = None;
-    let pick = http.pick(live.clock(), now, deadline, ctx.attempt.tried).await?;
+    let Some(back_end) = back_end_of(ctx) else {
+        return Err(Answer::new(Refusal::InternalError, "this route has no back end"));
+    };
+    let deadline = ctx.attempt.deadline.unwrap_or_else(|| back_end.deadline(now));
+    let pick = back_end.pick(live.clock(), now, deadline, ctx.attempt.tried).await;
+    ctx.attempt.deadline = Some(deadline);
+    let pick = pick?;
     ctx.facts.integration.attempts += 1;
     ctx.facts.integration.target = Some(pick.address());
     Ok((ctx.attempt.pick.insert(pick), deadline))
@@ -64,6 +67,11 @@ pub(super) fn after_broken_exchange(
 ) -> Box<Error> {
     if ctx.attempt.failed.is_some() {
         // We broke it ourselves and know what to say.
+        error.set_retry(false);
+        return error;
+    }
+    if live.is_cut() {
+        ctx.attempt.failed = Some(stopping());
         error.set_retry(false);
         return error;
     }

@@ -10,6 +10,7 @@ use super::answers::{hit, not_cached, not_modified, select, stored, unserved};
 use super::asked::Asked;
 use super::ctx::Ctx;
 use super::fetches::{Fetched, Order};
+use super::pace;
 use super::passed::warning;
 use crate::base::{Answer, Fields, Head, Now, Refusal};
 use crate::gateway::cache::{self, AnswerHead, Ask, Entry, Follower, Leader, Lookup, Outcome, Step};
@@ -304,7 +305,10 @@ async fn read_body(session: &mut Session, ctx: &Ctx) -> Result<Option<Bytes>, An
     loop {
         match session.read_request_body().await {
             Ok(Some(piece)) if body.len() as u64 + piece.len() as u64 > max => return Err(body_too_large()),
-            Ok(Some(piece)) => body.extend_from_slice(&piece),
+            Ok(Some(piece)) => {
+                body.extend_from_slice(&piece);
+                pace::keep(session, ctx.snapshot.limits(), body.len() as u64)?;
+            }
             Ok(None) => return Ok(Some(body.freeze())),
             Err(error) => {
                 let answer = Answer::new(Refusal::RequestTimeout, "the request's body did not arrive");

@@ -14,8 +14,10 @@ use pingora_core::protocols::{
     UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 use super::wire::Wire;
+use crate::gateway::snapshot::Live;
 
 /// What is written before a flush is collected up to here, so that a small answer leaves in one packet.
 const WRITE_BUFFER_BYTES: usize = 8 << 10;
@@ -32,13 +34,17 @@ pub(super) struct Connection<W> {
     unsent: Vec<u8>,
     /// Bytes that were read of what the client said.
     read_bytes: u64,
+    /// For how long it was read from in vain, and since when it is.
+    waited: Duration,
+    waiting_since: Option<Instant>,
+    live: Arc<Live>,
     socket: Arc<SocketDigest>,
     tls: Option<Arc<SslDigest>>,
     established: SystemTime,
 }
 
 impl<W: Wire> Connection<W> {
-    pub(super) fn new(mut wire: W, peer: SocketAddr) -> Connection<W> {
+    pub(super) fn new(mut wire: W, peer: SocketAddr, live: Arc<Live>) -> Connection<W> {
         let tcp = wire.tcp();
         // Without it the last packet of an answer would wait for an acknowledgement. Fails only on a dead socket.
         let _ = tcp.set_nodelay(true);
@@ -50,6 +56,9 @@ impl<W: Wire> Connection<W> {
             read_again: Vec::new(),
             unsent: Vec::new(),
             read_bytes: 0,
+            waited: Duration::ZERO,
+            waiting_since: None,
+            live,
             socket: Arc::new(socket),
             tls,
             established: SystemTime::now(),
@@ -64,6 +73,17 @@ impl<W: Wire> Connection<W> {
     /// What the client speaks over, if nothing waits to be read again or to be sent.
     pub(super) fn into_wire(self) -> Option<W> {
         (self.read_again.is_empty() && self.unsent.is_empty()).then_some(self.wire)
+    }
+
+    fn note_wait(&mut self, is_waiting: bool) {
+        match self.waiting_since {
+            None if is_waiting => self.waiting_since = Some(Instant::now()),
+            Some(since) if !is_waiting => {
+                self.waited += since.elapsed();
+                self.waiting_since = None;
+            }
+            _ => {}
+        }
     }
 
     fn poll_send_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -87,7 +107,12 @@ impl<W: Wire> AsyncRead for Connection<W> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.read_again.is_empty() {
             let before = buf.filled().len();
-            ready!(Pin::new(&mut self.wire).poll_read(cx, buf))?;
+            let read = Pin::new(&mut self.wire).poll_read(cx, buf);
+            self.note_wait(read.is_pending());
+            if read.is_pending() && self.live.is_cut() {
+                return Poll::Ready(Err(io::Error::other("the gateway is shutting down")));
+            }
+            ready!(read)?;
             self.read_bytes += (buf.filled().len() - before) as u64;
             return Poll::Ready(Ok(()));
         }
@@ -174,7 +199,7 @@ impl<W: Wire> GetTimingDigest for Connection<W> {
     }
 
     fn get_read_pending_time(&self) -> Duration {
-        Duration::ZERO
+        self.waited
     }
 
     fn get_write_pending_time(&self) -> Duration {

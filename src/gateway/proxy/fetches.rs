@@ -12,10 +12,10 @@ use tokio::sync::mpsc;
 
 use super::asked::Asked;
 use super::ctx::Ctx;
-use super::passed::{http_of, with_outgoing};
+use super::passed::{back_end_of, with_outgoing};
 use crate::base::{Answer, Refusal};
 use crate::gateway::cache::{self, Leader, Sharing};
-use crate::gateway::integrate::{self, Exchange, Http};
+use crate::gateway::integrate::{self, BackEnd, Exchange};
 use crate::gateway::snapshot::Live;
 use crate::gateway::transform;
 use crate::telemetry::IntegrationFacts;
@@ -31,7 +31,7 @@ pub struct Fetches {
 
 /// A fetch that is to be made.
 pub(super) struct Order {
-    http: Arc<Http>,
+    back_end: Arc<BackEnd>,
     request: RequestHeader,
     leader: Leader,
 }
@@ -92,10 +92,10 @@ impl Fetches {
 
     /// Fetches for everyone who asks for the leader's key.
     pub(super) async fn fetch(&self, order: Order, body: Option<Bytes>, told: &mut IntegrationFacts) -> Fetched<'_> {
-        let Order { http, request, mut leader } = order;
+        let Order { back_end, request, mut leader } = order;
         let clock = self.live.clock();
-        let deadline = http.deadline(clock.now());
-        let opened = integrate::open(&self.connector, &http, request, body, deadline, clock, told).await;
+        let deadline = back_end.deadline(clock.now());
+        let opened = integrate::open(&self.connector, &back_end, request, body, deadline, clock, told).await;
         let mut exchange = match opened {
             Ok(exchange) => Box::new(exchange),
             Err(answer) => {
@@ -153,7 +153,7 @@ impl Order {
         leader: Leader,
     ) -> Option<Result<Order, Answer>> {
         let withheld: smallvec::SmallVec<[&str; 8]> = cache.withheld().collect();
-        let http = Arc::clone(http_of(ctx)?);
+        let back_end = Arc::clone(back_end_of(ctx)?);
         // The back end sees no more of the authority than what is in the key, which over HTTP/2 has no port.
         let is_port_keyed = !cache.honors_origin() || asked.head.fields.get("host").is_some();
         let authority = if is_port_keyed { asked.authority } else { asked.head.host };
@@ -166,7 +166,7 @@ impl Order {
                         .with_log(error.to_string())
                 })?;
             }
-            Ok(Order { http, request, leader })
+            Ok(Order { back_end, request, leader })
         }))
     }
 

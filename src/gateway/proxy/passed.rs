@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{HeaderValue, WARNING};
 use pingora_error::{Error, ErrorType, Result};
@@ -9,7 +11,7 @@ use super::asked::Asked;
 use super::ctx::Ctx;
 use crate::base::Answer;
 use crate::gateway::cache;
-use crate::gateway::integrate::{Http, Target, ask_for_trailers, takes_trailers};
+use crate::gateway::integrate::{BackEnd, Target, ask_for_trailers, takes_trailers};
 use crate::gateway::transform::{Context, Outgoing};
 
 /// Writes the back end's request over Pingora's copy of the client's.
@@ -17,7 +19,7 @@ pub(super) fn write_request(session: &Session, head: &mut RequestHeader, ctx: &m
     let canonical = ctx.canonical.clone();
     let asked = Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies());
     let done = with_outgoing(&asked, ctx, |outgoing| outgoing.apply(head));
-    if http_of(ctx).is_some_and(|http| http.is_http2()) && takes_trailers(&asked.head) {
+    if back_end_of(ctx).is_some_and(|back_end| back_end.is_http2()) && takes_trailers(&asked.head) {
         ask_for_trailers(head)?;
     }
     done.unwrap_or(Ok(())).map_err(|answer| {
@@ -35,20 +37,20 @@ pub(super) fn with_outgoing<R>(asked: &Asked<'_>, ctx: &Ctx, use_it: impl FnOnce
         request_id: ctx.facts.request_id.as_bytes(),
         api: &stage.name().api,
         stage: &stage.name().stage,
-        route: &plan.path,
+        route: plan.path(),
         path,
         key: ctx.member().map(|member| &**member.seat.name()),
         authority: asked.authority,
         trace: &ctx.facts.trace,
     };
     let params = ctx.params(path);
-    Some(use_it(&http.shape().outgoing(&asked.head, &params, &context)))
+    Some(use_it(&http.outgoing(&asked.head, &params, &context)))
 }
 
-/// The request's HTTP integration.
-pub(super) fn http_of(ctx: &Ctx) -> Option<&std::sync::Arc<Http>> {
+/// The back end of the request's HTTP integration.
+pub(super) fn back_end_of(ctx: &Ctx) -> Option<&Arc<BackEnd>> {
     match &ctx.plan()?.target {
-        Target::Http(http) => Some(http),
+        Target::Http(http) => Some(http.back_end()),
         Target::Mock(_) | Target::Unserved(_) => None,
     }
 }

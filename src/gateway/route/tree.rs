@@ -1,19 +1,13 @@
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
-
-use ahash::AHasher;
 use smallvec::SmallVec;
 
+use super::edges::{Edges, NodeId};
+use super::methods::{ANY_METHODS, Methods, Verb, Verbs};
 use super::pattern::{Pattern, Segment};
 use crate::base::RouteId;
 use crate::config::Method;
 
 /// The values of a route's path parameters, in the order of its path, as slices of the canonical path.
 pub type Params<'h> = SmallVec<[&'h str; 4]>;
-
-/// The verbs that `ANY` stands for.
-const ANY_METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
 
 /// A route and what its path's parameters hold.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,74 +33,87 @@ pub struct Candidate {
 }
 
 /// The routes of one API.
+///
+/// With many routes all of it is cold memory, and a path is walked from node to node: a static segment costs one cache
+/// line, and the nodes of a path that was added at once lie side by side.
 #[derive(Debug, Default)]
 pub struct Tree {
     nodes: Vec<Node>,
+    edges: Edges,
+    verbs: Verbs,
     /// A `HEAD` that no route names is taken by the path's `GET` (RFC 9110 section 9.1).
     head_follows_get: bool,
 }
 
-/// A path is walked from node to node, and with many routes each of them is cold memory: what a node needs is in it.
 #[derive(Debug, Default)]
 struct Node {
-    /// Hashed without a seed of its own: only the operator puts something in.
-    statics: HashMap<Box<str>, usize, BuildHasherDefault<AHasher>>,
-    param: Option<usize>,
-    /// The methods of a `{name+}` below this node.
-    greedy: Methods,
+    has_edges: bool,
+    param: Option<NodeId>,
     /// The methods of the path that ends here.
     own: Methods,
-}
-
-#[derive(Debug, Default)]
-struct Methods {
-    exact: SmallVec<[(Cow<'static, str>, RouteId); 1]>,
-    any: Option<RouteId>,
+    /// The methods of a `{name+}` below this node.
+    greedy: Option<Box<Methods>>,
 }
 
 impl Tree {
     /// `head_follows_get`: as HTTP wants it; API Gateway itself knows no such thing.
     pub fn new(head_follows_get: bool) -> Tree {
-        Tree { nodes: vec![Node::default()], head_follows_get }
+        Tree { nodes: vec![Node::default()], head_follows_get, ..Tree::default() }
     }
 
     /// Adds a route, or returns the route that has the same path and method already.
     pub fn insert(&mut self, pattern: &Pattern, method: &Method, route: RouteId) -> Result<(), RouteId> {
-        let mut at = 0;
+        let verb = match method {
+            Method::Any => Verb::ANY,
+            Method::Exact(name) => self.verbs.add(name),
+        };
+        let mut at = NodeId::ROOT;
         for segment in pattern.segments() {
             at = match segment {
-                Segment::Static(text) => match self.nodes[at].statics.get(text) {
-                    Some(&child) => child,
-                    None => {
-                        let child = self.add_node();
-                        self.nodes[at].statics.insert(text.clone(), child);
-                        child
-                    }
-                },
-                Segment::Param(_) => match self.nodes[at].param {
-                    Some(child) => child,
-                    None => {
-                        let child = self.add_node();
-                        self.nodes[at].param = Some(child);
-                        child
-                    }
-                },
-                Segment::Greedy(_) => return self.nodes[at].greedy.insert(method, route),
+                Segment::Static(text) => self.child(at, text),
+                Segment::Param(_) => self.param_child(at),
+                Segment::Greedy(_) => return self.node_mut(at).greedy.get_or_insert_default().insert(verb, route),
             };
         }
-        self.nodes[at].own.insert(method, route)
+        self.node_mut(at).own.insert(verb, route)
     }
 
-    fn add_node(&mut self) -> usize {
+    fn child(&mut self, at: NodeId, text: &str) -> NodeId {
+        self.edges.find(at, text).unwrap_or_else(|| {
+            let child = self.add_node();
+            self.edges.insert(at, text, child);
+            self.node_mut(at).has_edges = true;
+            child
+        })
+    }
+
+    fn param_child(&mut self, at: NodeId) -> NodeId {
+        self.node(at).param.unwrap_or_else(|| {
+            let child = self.add_node();
+            self.node_mut(at).param = Some(child);
+            child
+        })
+    }
+
+    fn add_node(&mut self) -> NodeId {
         self.nodes.push(Node::default());
-        self.nodes.len() - 1
+        NodeId::new(self.nodes.len() - 1)
+    }
+
+    fn node(&self, at: NodeId) -> &Node {
+        &self.nodes[at.index()]
+    }
+
+    fn node_mut(&mut self, at: NodeId) -> &mut Node {
+        &mut self.nodes[at.index()]
     }
 
     /// The best route for a canonical path and a method.
     pub fn find<'h>(&self, method: &str, path: &'h str) -> Result<Matched<'h>, Missed> {
+        let asked = self.asked(method);
         let mut found = None;
-        self.walk(0, rest_of(path), &mut Params::new(), &mut |methods, params| {
-            found = self.pick(methods, method).map(|route| Matched { route, params: params.clone() });
+        self.walk(NodeId::ROOT, rest_of(path), &mut Params::new(), &mut |methods, params| {
+            found = asked.pick(methods).map(|route| Matched { route, params: params.clone() });
             found.is_some()
         });
         found.ok_or_else(|| self.missed(method, path))
@@ -114,12 +121,12 @@ impl Tree {
 
     /// Every route whose path fits, best first: the winner and the losers.
     pub fn candidates(&self, method: &str, path: &str) -> Vec<Candidate> {
+        let asked = self.asked(method);
         let mut all = Vec::new();
-        self.walk(0, rest_of(path), &mut Params::new(), &mut |methods, _| {
-            let winner = self.pick(methods, method);
-            let routes = methods.exact.iter().map(|(_, route)| *route).chain(methods.any);
-            let mut here: Vec<_> =
-                routes.map(|route| Candidate { route, takes_method: winner == Some(route) }).collect();
+        self.walk(NodeId::ROOT, rest_of(path), &mut Params::new(), &mut |methods, _| {
+            let winner = asked.pick(methods);
+            let candidate = |(_, route)| Candidate { route, takes_method: winner == Some(route) };
+            let mut here: Vec<_> = methods.iter().map(candidate).collect();
             here.sort_by_key(|candidate| !candidate.takes_method);
             all.extend(here);
             false
@@ -129,12 +136,14 @@ impl Tree {
 
     fn missed(&self, method: &str, path: &str) -> Missed {
         let mut allow: Vec<&str> = Vec::new();
-        self.walk(0, rest_of(path), &mut Params::new(), &mut |methods, _| {
-            allow.extend(methods.exact.iter().map(|(name, _)| &**name));
-            if methods.any.is_some() {
-                allow.extend(ANY_METHODS);
+        self.walk(NodeId::ROOT, rest_of(path), &mut Params::new(), &mut |methods, _| {
+            for (verb, _) in methods.iter() {
+                match self.verbs.name(verb) {
+                    Some(name) => allow.push(name),
+                    None => allow.extend(ANY_METHODS),
+                }
             }
-            if self.head_follows_get && methods.get("GET").is_some() {
+            if self.head_follows_get && methods.get(Verb::GET).is_some() {
                 allow.push("HEAD");
             }
             false
@@ -145,23 +154,24 @@ impl Tree {
         if allow.is_empty() { Missed::Path } else { Missed::Method { allow: allow.join(", ") } }
     }
 
-    fn pick(&self, methods: &Methods, method: &str) -> Option<RouteId> {
-        let follows_get = self.head_follows_get && method == "HEAD";
-        methods
-            .get(method)
-            .or_else(|| if follows_get { methods.get("GET") } else { None })
-            .or_else(|| methods.any.filter(|_| ANY_METHODS.contains(&method)))
+    fn asked(&self, method: &str) -> Asked {
+        let verb = self.verbs.find(method);
+        Asked {
+            verb,
+            otherwise: (self.head_follows_get && verb == Some(Verb::HEAD)).then_some(Verb::GET),
+            is_of_any: verb.is_some_and(Verb::is_of_any),
+        }
     }
 
     /// Visits the methods of every path that fits, most specific first, until `visit` returns true.
     fn walk<'t, 'h>(
         &'t self,
-        at: usize,
+        at: NodeId,
         rest: &'h str,
         params: &mut Params<'h>,
         visit: &mut impl FnMut(&'t Methods, &Params<'h>) -> bool,
     ) -> bool {
-        let node = &self.nodes[at];
+        let node = self.node(at);
         if rest.is_empty() {
             return !node.own.is_empty() && visit(&node.own, params);
         }
@@ -169,7 +179,8 @@ impl Tree {
             Some(at) => (&rest[..at], &rest[at + 1..]),
             None => (rest, ""),
         };
-        if let Some(&child) = node.statics.get(segment)
+        if node.has_edges
+            && let Some(child) = self.edges.find(at, segment)
             && self.walk(child, below, params, visit)
         {
             return true;
@@ -181,36 +192,27 @@ impl Tree {
             }
             params.pop();
         }
-        if node.greedy.is_empty() {
-            return false;
-        }
+        let Some(greedy) = &node.greedy else { return false };
         params.push(rest);
-        let done = visit(&node.greedy, params);
+        let done = visit(greedy, params);
         params.pop();
         done
     }
 }
 
-impl Methods {
-    fn insert(&mut self, method: &Method, route: RouteId) -> Result<(), RouteId> {
-        let taken = match method {
-            Method::Any => self.any.replace(route),
-            Method::Exact(name) => {
-                let taken = self.get(name);
-                let common = ANY_METHODS.into_iter().find(|common| *common == name.as_str()).map(Cow::Borrowed);
-                self.exact.push((common.unwrap_or_else(|| Cow::Owned(name.as_str().to_owned())), route));
-                taken
-            }
-        };
-        taken.map_or(Ok(()), Err)
-    }
+/// The methods that take a request's, in their order.
+#[derive(Clone, Copy)]
+struct Asked {
+    /// `None`: no route of the API names it.
+    verb: Option<Verb>,
+    otherwise: Option<Verb>,
+    is_of_any: bool,
+}
 
-    fn get(&self, method: &str) -> Option<RouteId> {
-        self.exact.iter().find(|(name, _)| **name == *method).map(|(_, route)| *route)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.exact.is_empty() && self.any.is_none()
+impl Asked {
+    fn pick(self, methods: &Methods) -> Option<RouteId> {
+        let any = self.is_of_any.then_some(Verb::ANY);
+        [self.verb, self.otherwise, any].into_iter().flatten().find_map(|verb| methods.get(verb))
     }
 }
 
@@ -253,6 +255,11 @@ mod tests {
         let (m, p) = ROUTES[found.route.0 as usize];
         assert_eq!((format!("{m} {p}").as_str(), found.params.as_slice()), (expected, params), "{method} {path}");
         assert_eq!(tree.candidates(method, path).iter().find(|c| c.takes_method).map(|c| c.route), Some(found.route));
+    }
+
+    #[test]
+    fn two_nodes_lie_in_a_cache_line() {
+        assert_eq!(size_of::<Node>(), 32);
     }
 
     #[test]

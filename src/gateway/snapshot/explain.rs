@@ -90,7 +90,7 @@ impl Explanation {
         head: &Head<'_>,
         path: &'h str,
     ) -> Option<(&'s Plan, crate::gateway::route::Params<'h>)> {
-        let text = |plan: &Plan| format!("{} {}", plan.method, plan.path);
+        let text = |plan: &Plan| format!("{} {}", plan.method, plan.path());
         let candidates = stage.tree_of(variant).candidates(head.method, path);
         let found = match stage.tree_of(variant).find(head.method, path) {
             Ok(matched) => matched,
@@ -134,13 +134,13 @@ impl Explanation {
             Target::Unserved(kind) => self.tell("integration", format!("{kind}, which this release does not serve")),
             Target::Mock(mock) => self.tell("integration", format!("MOCK {}", mock.status())),
             Target::Http(http) => {
-                let names: Vec<String> = http.pool().names().map(str::to_owned).collect();
+                let names: Vec<String> = http.back_end().pool().names().map(str::to_owned).collect();
                 self.tell(
                     "integration",
                     format!(
                         "{}://{} at {}",
-                        http.shape().uri().scheme().as_str(),
-                        http.shape().uri().authority(),
+                        http.back_end().shape().origin().scheme().as_str(),
+                        http.back_end().shape().origin().authority(),
                         names.join(", ")
                     ),
                 );

@@ -3,10 +3,10 @@ use http::header::HOST;
 
 use super::context::Statement;
 use super::parameters::{Request, Source};
-use super::uri::UriTemplate;
+use super::uri::Origin;
 
 /// A field that the gateway adds to a request.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Addition {
     pub(super) name: HeaderName,
     /// The line as far as it is always the same: `name: `, or all of it.
@@ -14,7 +14,7 @@ pub(super) struct Addition {
     value: Value,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 enum Value {
     Constant(Box<str>),
     /// Host and port as the client asked for them, if it did.
@@ -26,11 +26,11 @@ enum Value {
 }
 
 impl Addition {
-    /// `Host`: the uri's, or the client's where that is preserved.
-    pub(super) fn host(uri: &UriTemplate, preserves_clients: bool) -> Addition {
+    /// `Host`: the origin's, or the client's where that is preserved.
+    pub(super) fn host(origin: &Origin, preserves_clients: bool) -> Addition {
         match preserves_clients {
-            true => Addition::new(HOST, Value::ClientsAuthority { otherwise: uri.authority().into() }),
-            false => Addition::constant(HOST, uri.authority()),
+            true => Addition::new(HOST, Value::ClientsAuthority { otherwise: origin.authority().into() }),
+            false => Addition::constant(HOST, origin.authority()),
         }
     }
 

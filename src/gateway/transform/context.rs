@@ -25,7 +25,7 @@ pub struct Context<'a> {
 }
 
 /// The fields that the gateway states itself, each about this hop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Statement {
     ForwardedFor,
     ForwardedProto,

@@ -30,4 +30,4 @@ pub use outgoing::Outgoing;
 pub use response::{clean_response, for_each_clean_field};
 pub use shape::Shape;
 pub use stage_variables::substitute;
-pub use uri::{UriTemplate, split_authority};
+pub use uri::{Origin, UriTemplate, split_authority};

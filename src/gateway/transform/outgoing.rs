@@ -10,25 +10,27 @@ use super::fields::{Kind, Nominations, is_one_of, nominations};
 use super::parameters::Request;
 use super::query::Target;
 use super::shape::Shape;
+use super::uri::UriTemplate;
 use crate::base::{Answer, Fields, Head, Refusal};
 
 /// One request to a back end, decided.
 #[derive(Debug)]
 pub struct Outgoing<'a> {
     shape: &'a Shape,
+    uri: &'a UriTemplate,
     request: Request<'a>,
     nominated: Nominations<'a>,
 }
 
 impl<'a> Outgoing<'a> {
     pub(super) fn new(
-        shape: &'a Shape,
+        (shape, uri): (&'a Shape, &'a UriTemplate),
         head: &'a Head<'a>,
         values: &'a [&'a str],
         context: &'a Context<'a>,
     ) -> Outgoing<'a> {
         let nominated = if shape.is_proxy { nominations(&head.fields) } else { SmallVec::new() };
-        Outgoing { shape, request: Request { head, values, context }, nominated }
+        Outgoing { shape, uri, request: Request { head, values, context }, nominated }
     }
 
     /// Appends the head of an HTTP/1.1 request: its line, `Host`, the client's fields, the gateway's. How the body is
@@ -137,7 +139,7 @@ impl<'a> Outgoing<'a> {
     /// The uri's path and query, the client's query for a proxy, what is mapped: in this order.
     fn write_target(&self, out: &mut Vec<u8>) {
         let mut target = Target::new(out);
-        self.shape.uri.write_target(self.request.values, &mut target);
+        self.uri.write_target(self.request.values, &mut target);
         target.push_query(self.request.head.query.filter(|_| self.shape.is_proxy).unwrap_or_default());
         self.shape.querystrings.write(&self.request, &mut target);
     }

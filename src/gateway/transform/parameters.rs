@@ -18,11 +18,11 @@ pub(super) struct Parameters {
 }
 
 /// The query parameters that are mapped.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Querystrings(Box<[(Box<str>, Source)]>);
 
 /// Where a value comes from.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) enum Source {
     /// The index of a path parameter.
     Path(usize),
@@ -40,7 +40,7 @@ pub(super) enum Source {
 }
 
 /// `context.…`
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Fact {
     RequestId,
     Stage,

@@ -6,14 +6,14 @@ use super::addition::Addition;
 use super::context::{Context, Statement};
 use super::outgoing::Outgoing;
 use super::parameters::{Parameters, Querystrings, Source};
-use super::uri::UriTemplate;
+use super::uri::{Origin, UriTemplate};
 use crate::base::Head;
 use crate::config::{Fault, HttpIntegration};
 
-/// How an integration's requests look: compiled per route and variant.
-#[derive(Debug)]
+/// How an integration's requests look, but for their target: the same for many routes, which share it.
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Shape {
-    pub(super) uri: UriTemplate,
+    origin: Origin,
     /// RFC 9110 section 7.2 wants it at the top of the field section.
     pub(super) host: Addition,
     /// What is sent behind the client's fields.
@@ -28,12 +28,12 @@ pub struct Shape {
 
 impl Shape {
     /// Compiles what `integration` sends for a route whose path parameters are `names`, in the order of their values.
-    /// `variables` are the variant's: the stage's, overridden by its canary's.
+    /// `variables` are the variant's: the stage's, overridden by its canary's. The target is the route's own.
     pub fn compile(
         integration: &HttpIntegration,
         variables: &IndexMap<String, String>,
         names: &[Box<str>],
-    ) -> Result<Shape, Vec<Fault>> {
+    ) -> Result<(Shape, UriTemplate), Vec<Fault>> {
         let span = integration.uri.span;
         let uri = UriTemplate::compile(&integration.uri, variables, names);
         let parameters = Parameters::compile(&integration.request_parameters, span, variables, names);
@@ -44,12 +44,12 @@ impl Shape {
             method => Ok(method.as_deref().map(Box::from)),
         };
         match (uri, parameters, method) {
-            (Ok(uri), Ok(Parameters { headers, querystrings }), Ok(method)) => {
+            (Ok((origin, uri)), Ok(Parameters { headers, querystrings }), Ok(method)) => {
                 let HttpIntegration { is_proxy, preserve_host, .. } = *integration;
-                let host = Addition::host(&uri, preserve_host);
+                let host = Addition::host(&origin, preserve_host);
                 let mapped = headers.iter().map(|(name, _)| name.clone()).collect();
                 let additions = additions(is_proxy, headers);
-                Ok(Shape { uri, host, additions, mapped, querystrings, method, is_proxy })
+                Ok((Shape { origin, host, additions, mapped, querystrings, method, is_proxy }, uri))
             }
             (uri, parameters, method) => {
                 let single = [uri.err(), method.err()].into_iter().flatten();
@@ -58,13 +58,19 @@ impl Shape {
         }
     }
 
-    pub fn uri(&self) -> &UriTemplate {
-        &self.uri
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 
-    /// What is sent for one request; `values` are the path parameters' raw texts in the order of `names`.
-    pub fn outgoing<'a>(&'a self, head: &'a Head<'a>, values: &'a [&'a str], context: &'a Context<'a>) -> Outgoing<'a> {
-        Outgoing::new(self, head, values, context)
+    /// What is sent to `uri` for one request; `values` are the path parameters' raw texts in the order of `names`.
+    pub fn outgoing<'a>(
+        &'a self,
+        uri: &'a UriTemplate,
+        head: &'a Head<'a>,
+        values: &'a [&'a str],
+        context: &'a Context<'a>,
+    ) -> Outgoing<'a> {
+        Outgoing::new((self, uri), head, values, context)
     }
 
     /// Whether a mapping says what the field `name` is.

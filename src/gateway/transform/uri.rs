@@ -1,26 +1,38 @@
 use indexmap::IndexMap;
+use smallvec::SmallVec;
 
 use super::query::Target;
 use super::stage_variables::substitute;
 use crate::base::Scheme;
 use crate::config::{Fault, Located, Span};
 
-/// An integration's `uri`, with its stage variables in place and its path parameters as slots.
-#[derive(Debug)]
-pub struct UriTemplate {
+/// Where an integration's `uri` leads: all of it before its path.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
     scheme: Scheme,
     host: Box<str>,
     port: u16,
     authority: Box<str>,
-    path: Box<[Part]>,
-    query: Box<[Part]>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Part {
-    Text(Box<str>),
-    /// The index of a path parameter of the route.
-    Slot(usize),
+/// Path and query of an integration's `uri`, with its stage variables in place and its path parameters as slots.
+#[derive(Debug)]
+pub struct UriTemplate {
+    /// The path's text, then the query's, without their slots.
+    text: Box<str>,
+    /// The path's, then the query's, in their order.
+    slots: SmallVec<[Slot; 2]>,
+    /// Bytes of the text, and slots, that are the path's.
+    path_len: u32,
+    path_slots: u32,
+}
+
+/// Where a path parameter of the route is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Slot {
+    /// So many bytes of the path's text, or of the query's, are before it.
+    at: u32,
+    parameter: u32,
 }
 
 impl UriTemplate {
@@ -29,7 +41,7 @@ impl UriTemplate {
         uri: &Located<String>,
         variables: &IndexMap<String, String>,
         names: &[Box<str>],
-    ) -> Result<UriTemplate, Fault> {
+    ) -> Result<(Origin, UriTemplate), Fault> {
         let text = substitute(uri, variables).map_err(|bad| unknown_reference(uri.span, bad))?;
         let fault = |message: String| Fault::at(uri.span, message);
         let (scheme, rest) = split_scheme(&text).ok_or_else(|| {
@@ -44,19 +56,33 @@ impl UriTemplate {
                 fault(format!("the uri \"{text}\" holds {bad:?}")).with_help("percent-encode it, or leave it out")
             );
         }
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let path = if path.is_empty() { "/" } else { path };
-        let slots = |text: &str| parse_slots(text, names).map_err(|why| fault(why).with_help(parameters_help(names)));
-        Ok(UriTemplate {
-            scheme,
-            host: host.into(),
-            port,
-            authority: authority.into(),
-            path: slots(path)?,
-            query: slots(query)?,
-        })
+        let template = UriTemplate::of_target(target, names);
+        let template = template.map_err(|why| fault(why).with_help(parameters_help(names)))?;
+        Ok((Origin { scheme, host: host.into(), port, authority: authority.into() }, template))
     }
 
+    fn of_target(target: &str, names: &[Box<str>]) -> Result<UriTemplate, String> {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let (mut text, mut slots) = (String::new(), SmallVec::new());
+        parse_slots(if path.is_empty() { "/" } else { path }, names, &mut text, &mut slots)?;
+        let (path_len, path_slots) = (text.len() as u32, slots.len() as u32);
+        parse_slots(query, names, &mut text, &mut slots)?;
+        Ok(UriTemplate { text: text.into(), slots, path_len, path_slots })
+    }
+
+    /// Writes path and query, with `values` in the order of the route's parameters.
+    pub(super) fn write_target(&self, values: &[&str], target: &mut Target<'_>) {
+        let (path, query) = self.text.split_at(self.path_len as usize);
+        let (in_path, in_query) = self.slots.split_at(self.path_slots as usize);
+        write_part(path, in_path, values, target, push_path_value);
+        if !query.is_empty() || !in_query.is_empty() {
+            target.push_separator();
+            write_part(query, in_query, values, target, push_query_value);
+        }
+    }
+}
+
+impl Origin {
     pub fn scheme(&self) -> Scheme {
         self.scheme
     }
@@ -74,29 +100,23 @@ impl UriTemplate {
     pub fn authority(&self) -> &str {
         &self.authority
     }
-
-    /// Writes path and query, with `values` in the order of the route's parameters.
-    pub(super) fn write_target(&self, values: &[&str], target: &mut Target<'_>) {
-        for part in &self.path {
-            match part {
-                Part::Text(text) => target.push(text),
-                Part::Slot(index) => push_path_value(target, value_of(values, *index)),
-            }
-        }
-        if !self.query.is_empty() {
-            target.push_separator();
-        }
-        for part in &self.query {
-            match part {
-                Part::Text(text) => target.push(text),
-                Part::Slot(index) => push_query_value(target, value_of(values, *index)),
-            }
-        }
-    }
 }
 
-fn value_of<'a>(values: &[&'a str], index: usize) -> &'a str {
-    values.get(index).copied().unwrap_or_default()
+fn write_part(
+    text: &str,
+    slots: &[Slot],
+    values: &[&str],
+    target: &mut Target<'_>,
+    push_value: impl Fn(&mut Target<'_>, &str),
+) {
+    let mut written = 0;
+    for slot in slots {
+        let at = slot.at as usize;
+        target.push(&text[written..at]);
+        push_value(target, values.get(slot.parameter as usize).copied().unwrap_or_default());
+        written = at;
+    }
+    target.push(&text[written..]);
 }
 
 /// A value of a canonical path stands as it is; what would end the path does not.
@@ -157,23 +177,24 @@ pub fn split_authority(authority: &str, scheme: Scheme) -> Result<(&str, u16), &
     }
 }
 
-fn parse_slots(text: &str, names: &[Box<str>]) -> Result<Box<[Part]>, String> {
-    let mut parts = Vec::new();
-    let mut rest = text;
+/// Appends what of `part` is text, and where in it there are slots.
+fn parse_slots(
+    part: &str,
+    names: &[Box<str>],
+    text: &mut String,
+    slots: &mut SmallVec<[Slot; 2]>,
+) -> Result<(), String> {
+    let (start, mut rest) = (text.len(), part);
     while let Some((before, after)) = rest.split_once('{') {
         let (name, tail) =
-            after.split_once('}').ok_or_else(|| format!("\"{text}\" opens a {{ that it does not close"))?;
-        let index = slot(name, names).ok_or_else(|| format!("the route's path has no parameter {{{name}}}"))?;
-        if !before.is_empty() {
-            parts.push(Part::Text(before.into()));
-        }
-        parts.push(Part::Slot(index));
+            after.split_once('}').ok_or_else(|| format!("\"{part}\" opens a {{ that it does not close"))?;
+        let parameter = slot(name, names).ok_or_else(|| format!("the route's path has no parameter {{{name}}}"))?;
+        text.push_str(before);
+        slots.push(Slot { at: (text.len() - start) as u32, parameter: parameter as u32 });
         rest = tail;
     }
-    if !rest.is_empty() {
-        parts.push(Part::Text(rest.into()));
-    }
-    Ok(parts.into())
+    text.push_str(rest);
+    Ok(())
 }
 
 /// The index of a parameter; `{proxy+}` and `{proxy}` both name a greedy one, as in API Gateway.
@@ -194,7 +215,7 @@ pub(super) fn parameters_help(names: &[Box<str>]) -> String {
 mod tests {
     use super::*;
 
-    fn compile(uri: &str) -> Result<UriTemplate, Fault> {
+    fn compile(uri: &str) -> Result<(Origin, UriTemplate), Fault> {
         let variables = IndexMap::from([("backend".to_owned(), "10.0.0.1:9001".to_owned())]);
         let names = ["id".into(), "proxy+".into()];
         UriTemplate::compile(&Located::new(uri.to_owned(), Span::default()), &variables, &names)
@@ -202,11 +223,11 @@ mod tests {
 
     #[track_caller]
     fn check(uri: &str, expected_authority: &str, expected_target: &str) {
-        let template = compile(uri).expect(uri);
+        let (origin, template) = compile(uri).expect(uri);
         let mut target = Vec::new();
         template.write_target(&["7", "a/b%2Fc?d#e&f"], &mut Target::new(&mut target));
         let target = String::from_utf8(target).unwrap();
-        assert_eq!((template.authority(), target.as_str()), (expected_authority, expected_target), "{uri}");
+        assert_eq!((origin.authority(), target.as_str()), (expected_authority, expected_target), "{uri}");
     }
 
     #[track_caller]
@@ -223,12 +244,14 @@ mod tests {
         check("http://${stageVariables.backend}/orders/{id}", "10.0.0.1:9001", "/orders/7");
         check("http://a/{proxy}", "a", "/a/b%2Fc%3Fd%23e&f");
         check("http://a/{proxy+}/x?id={id}&p={proxy}", "a", "/a/b%2Fc%3Fd%23e&f/x?id=7&p=a%2Fb%2Fc%3Fd%23e%26f");
+        check("http://a/{id}?{id}", "a", "/7?7");
+        check("http://a/{id}{proxy}?", "a", "/7a/b%2Fc%3Fd%23e&f");
         check("http://[::1]:9000/", "[::1]:9000", "/");
     }
 
     #[test]
     fn scheme_host_and_port_are_read_from_the_uri() {
-        let of = |uri| compile(uri).map(|uri| (uri.scheme(), uri.host().to_owned(), uri.port())).unwrap();
+        let of = |uri| compile(uri).map(|(uri, _)| (uri.scheme(), uri.host().to_owned(), uri.port())).unwrap();
         assert_eq!(of("http://a.example/"), (Scheme::Http, "a.example".to_owned(), 80));
         assert_eq!(of("https://a.example/"), (Scheme::Https, "a.example".to_owned(), 443));
         assert_eq!(of("https://[::1]:1/"), (Scheme::Https, "::1".to_owned(), 1));

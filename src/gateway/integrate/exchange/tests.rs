@@ -1,7 +1,9 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
 
+use super::super::Http;
 use super::super::origin::{Origin, Reply};
 use super::super::pool::Pools;
 use super::*;
@@ -22,7 +24,7 @@ impl Bench {
         Bench { connector: Connector::new(None), clock: Clock::system(), pools: Pools::default() }
     }
 
-    fn http(&self, uri: &str, targets: &[String], tls: UpstreamTls) -> Http {
+    fn http(&self, uri: &str, targets: &[String], tls: UpstreamTls) -> Arc<BackEnd> {
         let located = |text: &str| Located::new(text.to_owned(), Span::default());
         let integration = HttpIntegration {
             is_proxy: true,
@@ -40,14 +42,15 @@ impl Bench {
             request_parameters: Vec::new(),
             transformation: None,
         };
-        Http::compile(&integration, &IndexMap::new(), &[], &self.pools).expect("a good integration")
+        let http = Http::compile(&integration, &IndexMap::new(), &[], &self.pools).expect("a good integration");
+        Arc::clone(http.back_end())
     }
 
-    fn to(&self, origin: &Origin) -> Http {
+    fn to(&self, origin: &Origin) -> Arc<BackEnd> {
         self.http(&format!("http://{}/", origin.address), &[], UpstreamTls::default())
     }
 
-    async fn open(&self, http: &Http, method: &str, body: Option<&'static str>) -> Result<Exchange<'_>, Answer> {
+    async fn open(&self, http: &BackEnd, method: &str, body: Option<&'static str>) -> Result<Exchange<'_>, Answer> {
         let mut request = RequestHeader::build_no_case(method, b"/x", None).unwrap();
         request.insert_header("host", "back.example").unwrap();
         let deadline = http.deadline(self.clock.now());
@@ -56,7 +59,12 @@ impl Bench {
     }
 
     /// Status and body, or the refusal's code.
-    async fn ask(&self, http: &Http, method: &str, body: Option<&'static str>) -> Result<(u16, String), &'static str> {
+    async fn ask(
+        &self,
+        http: &BackEnd,
+        method: &str,
+        body: Option<&'static str>,
+    ) -> Result<(u16, String), &'static str> {
         let told = |answer: Answer| answer.refusal.code();
         let mut exchange = self.open(http, method, body).await.map_err(told)?;
         let mut text = Vec::new();
@@ -68,7 +76,7 @@ impl Bench {
         Ok((status, String::from_utf8(text).unwrap()))
     }
 
-    fn get<'a>(&'a self, http: &'a Http) -> impl Future<Output = Result<(u16, String), &'static str>> + 'a {
+    fn get<'a>(&'a self, http: &'a BackEnd) -> impl Future<Output = Result<(u16, String), &'static str>> + 'a {
         self.ask(http, "GET", None)
     }
 }
@@ -222,4 +230,14 @@ async fn certificates_and_names_are_verified() {
     assert_eq!(ask("10.0.0.1", true, Some("back.example")).await, hello());
     assert_eq!(ask("other.example", true, None).await, Err("back_end_failed"), "another's name");
     assert_eq!(ask("back.example", false, None).await, Err("back_end_failed"), "an unknown authority");
+}
+
+#[test]
+fn what_differs_in_its_target_alone_is_one_back_end_for_as_long_as_a_route_has_it() {
+    let bench = Bench::new();
+    let [one, same, other] = ["http://10.0.0.1/a", "http://10.0.0.1/b?c=d", "http://10.0.0.1:81/a"]
+        .map(|uri| bench.http(uri, &[], UpstreamTls::default()));
+    assert!(Arc::ptr_eq(&one, &same) && !Arc::ptr_eq(&one, &other));
+    drop((one, same));
+    assert_eq!(bench.pools.alive().len(), 1);
 }

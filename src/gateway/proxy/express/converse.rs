@@ -17,7 +17,7 @@ use crate::gateway::proxy::answers::tell;
 use crate::gateway::proxy::arrival;
 use crate::gateway::proxy::asked::{Asked, HeadSize};
 use crate::gateway::proxy::ctx::Ctx;
-use crate::gateway::proxy::source::source;
+use crate::gateway::proxy::source::attribute;
 use crate::gateway::proxy::wire::Wire;
 use crate::gateway::respond;
 
@@ -177,7 +177,7 @@ impl Express {
             return Answered::Over(Next::HandOver(HandedOver::new(head, bytes, None, &mut client.read_after)));
         }
         let mut sent = head.asked(bytes, spans, client.ip, W::SCHEME);
-        sent.head.client = source(&sent.head.fields, client.ip, paper.current.load().trusted_proxies());
+        attribute(&mut sent.head, client.ip, paper.current.load().trusted_proxies());
         let identity = arrival::identify(&sent.head, started);
         let mut ctx = paper.context(&self.live, started, identity);
         ctx.standing.is_first = client.requests == 1;

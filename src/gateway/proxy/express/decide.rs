@@ -40,6 +40,9 @@ impl Express {
         }
         let canonical = ctx.canonical.clone();
         let head = Head { path: canonical.as_deref().unwrap_or(sent.head.path), ..sent.head };
+        if let Some(reply) = self.live.issuance().answer(&head) {
+            return Way::Held(Held::Fixed(Box::new(reply)));
+        }
         if let Err(answer) = admission::admit(&self.live, &head, ctx).await {
             return Way::Held(Held::Refused(answer));
         }
@@ -55,7 +58,7 @@ impl Express {
             Target::Unserved(kind) => return Way::Held(Held::Refused(unserved(kind))),
             Target::Http(http) => http,
         };
-        let streamed = if http.is_plain() { Way::PassOn } else { Way::HandOver };
+        let streamed = if http.back_end().is_plain() { Way::PassOn } else { Way::HandOver };
         let Some(cache) = &plan.cache else { return streamed };
         let found = match look_up(head, ctx, cache) {
             Ok(found) => found,

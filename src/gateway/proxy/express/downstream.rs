@@ -10,13 +10,13 @@ use super::client::Client;
 use super::desk::{Bench, DateStamp};
 use super::exchange::{Carried, Order};
 use super::head::{Framing, RequestHead};
-use super::pace::Pace;
 use super::pump::{Coding, Pump, Rest, Stopped};
 use super::response::{Manner, ResponseHead};
 use crate::base::{Answer, Fields, Now};
 use crate::gateway::integrate::InFlight;
 use crate::gateway::proxy::asked::Asked;
 use crate::gateway::proxy::ctx::Ctx;
+use crate::gateway::proxy::pace::Pace;
 use crate::gateway::proxy::wire::{Sink, Wire};
 use crate::gateway::respond::Seal;
 

@@ -1,7 +1,6 @@
 use std::convert::identity;
-use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -15,7 +14,6 @@ use super::broken::{BadBody, Broken};
 use super::desk::Bench;
 use super::downstream::{Downlink, Heard, Uplink};
 use super::head::Framing;
-use super::pace::Pace;
 use super::pump::Rest;
 use super::response::{ResponseHead, read_response};
 use super::upload::{Upload, alongside};
@@ -25,6 +23,8 @@ use crate::gateway::proxy::asked::Asked;
 use crate::gateway::proxy::attempt::{choose, end_attempt, note_response};
 use crate::gateway::proxy::change::make_change;
 use crate::gateway::proxy::ctx::Ctx;
+use crate::gateway::proxy::cut::{stopping, until_cut};
+use crate::gateway::proxy::pace::Pace;
 use crate::gateway::proxy::passed::with_outgoing;
 use crate::telemetry::Facts;
 
@@ -85,8 +85,9 @@ impl Express {
             let to = Endpoint { address, connect_timeout: connect_timeout.min(left), now };
             let is_head = asked.head.method == "HEAD";
             let end = self.instant(now, left);
-            let ended =
-                alarm.until(end, pin!(self.until_cut(pin!(self.attempt(bench, is_head, up, down, ctx, &to))))).await;
+            let ended = alarm
+                .until(end, pin!(until_cut(&self.live, pin!(self.attempt(bench, is_head, up, down, ctx, &to)))))
+                .await;
             ctx.facts.bytes_in = up.moved();
             let broken = match ended {
                 Some(Some(Ok(done))) => return Carried::Answered(done.body_len),
@@ -102,16 +103,6 @@ impl Express {
         }
     }
 
-    /// What `work` comes to, or `None` when the drain's time is over: its end wakes every connection once.
-    async fn until_cut<F: Future>(&self, mut work: Pin<&mut F>) -> Option<F::Output> {
-        poll_fn(|cx| match work.as_mut().poll(cx) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending if self.live.is_cut() => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        })
-        .await
-    }
-
     /// What follows from a broken attempt; `None`: another one.
     fn settle(&self, broken: Broken, order: &Order<'_>, ctx: &mut Ctx, has_read: bool) -> Option<Carried> {
         let answer = match broken {
@@ -122,7 +113,7 @@ impl Express {
                 return Some(Carried::Cut);
             }
             Broken::Client(bad) => Some(bad.answer()),
-            Broken::Stopped => Some(Answer::new(Refusal::Unavailable, "the gateway is shutting down")),
+            Broken::Stopped => Some(stopping()),
             Broken::BackEnd(failure, cause) => {
                 let has_started = order.bench.filled > 0;
                 let method = order.asked.head.method;

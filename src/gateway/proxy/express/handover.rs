@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use bytes::BytesMut;
 use pingora_core::apps::{HttpPersistentSettings, HttpServerApp};
 use pingora_core::protocols::Stream;
@@ -60,7 +62,7 @@ impl Express {
         shutdown: &ShutdownWatch,
     ) -> Option<Client<W>> {
         let Client { wire, peer, requests, read_after, .. } = client;
-        let mut session = ServerSession::new_http1(Box::new(Connection::new(wire, peer)));
+        let mut session = ServerSession::new_http1(Box::new(Connection::new(wire, peer, Arc::clone(&self.live))));
         session.set_pipelined_prefix(handed.request);
         session.set_connection_user_context(handed.ctx.map(|ctx| ctx as Box<_>));
         let (stream, settings) = self.full.process_new_http(session, shutdown).await?.consume();

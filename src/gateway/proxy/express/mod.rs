@@ -24,7 +24,6 @@ mod downstream;
 mod exchange;
 mod handover;
 mod head;
-mod pace;
 mod pump;
 mod reply;
 mod response;

@@ -104,7 +104,7 @@ impl<'c> Compiler<'c> {
     pub(super) fn stage(
         &mut self,
         id: StageId,
-        name: StageName,
+        name: Arc<StageName>,
         api: &config::Api,
         written: &config::Stage,
         routes: &Routes<'c>,
@@ -154,7 +154,7 @@ impl<'c> Compiler<'c> {
             None => Arc::clone(format),
         };
         Stage {
-            series: RouteSeries::new(name.clone(), Variant::Stable, "".into()),
+            series: RouteSeries::new(Arc::clone(&name), Variant::Stable, "".into()),
             name,
             style: api.errors(),
             tree: Arc::clone(&routes.tree),
@@ -172,7 +172,7 @@ impl<'c> Compiler<'c> {
     #[expect(clippy::too_many_arguments, reason = "a plan is where route, stage and variant meet")]
     fn plan(
         &mut self,
-        stage: &StageName,
+        stage: &Arc<StageName>,
         variant: Variant,
         variables: &IndexMap<String, String>,
         written: &config::Stage,
@@ -200,10 +200,9 @@ impl<'c> Compiler<'c> {
             access: if route.api_key_required { authorize::Policy::ApiKey } else { authorize::Policy::Open },
             limits: limits.clone(),
             body_bytes_max: route.body_bytes_max.unwrap_or(self.config.server.limits.body_bytes_max),
-            cache: cache.filter(|_| matches!(target, Target::Http(_))),
+            cache: cache.filter(|_| matches!(target, Target::Http(_))).map(Box::new),
             target,
-            series: RouteSeries::new(stage.clone(), variant, Arc::clone(path)),
-            path: Arc::clone(path),
+            series: RouteSeries::new(Arc::clone(stage), variant, Arc::clone(path)),
             method: Arc::clone(method),
         })
     }
@@ -225,7 +224,7 @@ impl Stage {
     /// The limiters of its routes, by method and path.
     fn route_limiters(&self) -> HashMap<(&str, &str), &Limiter> {
         let plans = self.stable_plans.iter();
-        plans.filter_map(|plan| Some(((&*plan.method, &*plan.path), plan.limits.route.as_deref()?))).collect()
+        plans.filter_map(|plan| Some(((&*plan.method, plan.path()), plan.limits.route.as_deref()?))).collect()
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) fn rows(config: &Config, stages: &[Stage]) -> Vec<RouteRow> {
                 api: stage.name.api.to_string(),
                 stage: stage.name.stage.to_string(),
                 method: plan.method.to_string(),
-                path: plan.path.to_string(),
+                path: plan.path().to_string(),
                 api_key: route.api_key_required,
                 cache: plan.cache.as_ref().map_or("off".to_string(), |cache| write_duration(cache.ttl())),
                 integration: integration_text(route),

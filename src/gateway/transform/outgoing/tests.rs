@@ -32,9 +32,20 @@ fn integration(uri: &str, is_proxy: bool) -> HttpIntegration {
     }
 }
 
-fn shape(integration: &HttpIntegration) -> Shape {
+/// What is compiled of an integration.
+struct Compiled(Shape, UriTemplate);
+
+impl Compiled {
+    fn outgoing<'a>(&'a self, head: &'a Head<'a>, values: &'a [&'a str], context: &'a Context<'a>) -> Outgoing<'a> {
+        let Compiled(shape, uri) = self;
+        shape.outgoing(uri, head, values, context)
+    }
+}
+
+fn shape(integration: &HttpIntegration) -> Compiled {
     let variables = IndexMap::from([("tier".to_owned(), "gold".to_owned())]);
-    Shape::compile(integration, &variables, &["id".into()]).expect("a good integration")
+    let (shape, uri) = Shape::compile(integration, &variables, &["id".into()]).expect("a good integration");
+    Compiled(shape, uri)
 }
 
 fn head<'a>(fields: Wire<'a>, query: Option<&'a str>, client: &str) -> Head<'a> {
@@ -58,7 +69,7 @@ const CONTEXT: Context<'static> = Context {
 };
 
 /// The lines that are written, the first without its protocol.
-fn lines(shape: &Shape, head: &Head<'_>, context: &Context<'_>) -> Vec<String> {
+fn lines(shape: &Compiled, head: &Head<'_>, context: &Context<'_>) -> Vec<String> {
     let mut written = b"what stood there\r\n".to_vec();
     shape.outgoing(head, &["7"], context).write(&mut written);
     let written = String::from_utf8(written).unwrap();

@@ -21,7 +21,7 @@ use crate::gateway::proxy::express::decide::{Held, Way};
 use crate::gateway::proxy::express::downstream::Downlink;
 use crate::gateway::proxy::express::exchange::{Carried, Order};
 use crate::gateway::proxy::express::head::Framing;
-use crate::gateway::proxy::source::source;
+use crate::gateway::proxy::source::attribute;
 use crate::gateway::respond::Reply;
 use crate::gateway::snapshot::Standing;
 
@@ -55,7 +55,7 @@ impl Express {
             let mut sent = Asked::of_parts(&parts, peer.ip, peer.scheme());
             let identity = arrival::identify(&sent.head, started);
             let mut kit = self.kits.borrow(&self.live);
-            sent.head.client = source(&sent.head.fields, peer.ip, kit.paper.current.load().trusted_proxies());
+            attribute(&mut sent.head, peer.ip, kit.paper.current.load().trusted_proxies());
             let mut ctx = kit.paper.context(&self.live, started, identity);
             ctx.standing = standing;
             ctx.facts.client_subject.clone_from(&peer.subject);
