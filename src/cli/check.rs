@@ -57,7 +57,8 @@ impl Check {
 
 fn check(file: &Path, opens_certificates: bool) -> Result<Sound, Faults> {
     let config = openapi::load(file)?;
-    let (sources, unserved) = (config.sources.clone(), openapi::unserved(&config));
+    let unserved = openapi::unserved(&config);
+    let sources = config.sources.clone();
     let Inspection { faults, warnings } =
         if opens_certificates { server::inspect(&config) } else { Inspection::default() };
     let summary = Snapshot::compile_alone(config)?.summary();

@@ -26,7 +26,7 @@ pub(super) struct Unresolved {
     pub message: String,
     pub help: String,
     /// What is wrong with the file itself.
-    pub cause: Option<Fault>,
+    pub cause: Option<Box<Fault>>,
 }
 
 impl Library {
@@ -105,7 +105,7 @@ impl Library {
             Some(Err(fault)) => Err(Unresolved {
                 message: format!("the reference to {written:?} leads to a file that is no document"),
                 help: fault.message.clone(),
-                cause: fault.span.is_some().then(|| fault.clone()),
+                cause: fault.span.is_some().then(|| Box::new(fault.clone())),
             }),
             None => Err(refuse(format!("more than {FILES_MAX} files are referred to"), "bundle them into fewer files")),
         }

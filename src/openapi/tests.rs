@@ -321,6 +321,17 @@ fn a_definition_of_api_gateway_means_what_it_means_there() {
 }
 
 #[test]
+fn what_is_referred_to_too_often_is_refused_and_not_expanded() {
+    let values = vec!["{}"; 5_000].join(", ");
+    let paths: String = (0..1_000).map(|path| format!("  /p{path}: {{$ref: '#/x-item'}}\n")).collect();
+    let document = format!(
+        "openapi: 3.0.0\nservers: [{{url: 'http://b'}}]\nx-item: {{get: {{parameters: [{{$ref: '#/x-parameter'}}], responses: {{}}}}}}\n\
+         x-parameter: {{name: q, in: query, schema: {{enum: [{values}]}}}}\npaths:\n{paths}"
+    );
+    check_fault(&document, &["more than 4000000 values", "components"]);
+}
+
+#[test]
 fn what_cannot_be_a_route_is_told_and_the_rest_is_served() {
     let document =
         "openapi: 3.0.0\npaths: {'/a/{x}.json': {get: {responses: {}}}, /b: {gett: {}, get: {responses: {}}}}";

@@ -51,9 +51,13 @@ fn write_route(api: &str, route: &Route, out: &mut String) {
     }
     let integration = match &route.integration.kind {
         IntegrationKind::Http(http) if has_words(http) => Ok(http_table(http)),
-        IntegrationKind::Http(_) => Err("it maps what TOML cannot".to_owned()),
-        IntegrationKind::Mock(mock) if mock.transformation.is_none() => Ok(mock_table(mock)),
-        IntegrationKind::Mock(_) => Err("its answer is made by templates".to_owned()),
+        IntegrationKind::Http(_) => {
+            Err("it has templates, responses or mappings that TOML has no words for".to_owned())
+        }
+        IntegrationKind::Mock(mock) => match mock.fixed() {
+            Some(fixed) => Ok(mock_table(&fixed)),
+            None => Err("its answer is made by templates".to_owned()),
+        },
         IntegrationKind::Unserved(unserved) => Err(format!("its integration is {}", unserved.kind)),
     };
     line(
@@ -73,22 +77,15 @@ fn write_route(api: &str, route: &Route, out: &mut String) {
             comment(&format!("Not in TOML: {why}."), out);
             text.lines().for_each(|line| comment(line, out));
         }
-        Ok(_) => {
-            if has_templates(route) {
-                comment("Its templates and responses have no words in TOML: bodies and answers pass as they are.", out);
-            }
-            out.push_str(&text);
-        }
+        Ok(_) => out.push_str(&text),
     }
 }
 
 /// Whether TOML has words for all its mappings.
 fn has_words(http: &HttpIntegration) -> bool {
-    !http.reads_body() && !http.request_parameters.iter().any(|it| matches!(it.target, ParameterTarget::Path(_)))
-}
-
-fn has_templates(route: &Route) -> bool {
-    matches!(&route.integration.kind, IntegrationKind::Http(http) if http.transformation.is_some())
+    http.transformation.is_none()
+        && !http.reads_body()
+        && !http.request_parameters.iter().any(|it| matches!(it.target, ParameterTarget::Path(_)))
 }
 
 fn http_table(http: &HttpIntegration) -> String {
@@ -115,7 +112,14 @@ fn http_table(http: &HttpIntegration) -> String {
 }
 
 fn mock_table(mock: &MockAnswer) -> String {
-    table(&[("type", quoted("MOCK")), ("status", mock.status.to_string()), ("body", quoted(&mock.body))])
+    let headers: Vec<String> =
+        mock.headers.iter().map(|(name, value)| format!("{} = {}", quoted(name), quoted(value))).collect();
+    table(&[
+        ("type", quoted("MOCK")),
+        ("status", mock.status.to_string()),
+        ("headers", format!("{{ {} }}", headers.join(", "))),
+        ("body", quoted(&mock.body)),
+    ])
 }
 
 fn table(members: &[(&str, String)]) -> String {

@@ -31,6 +31,7 @@ const PATHS: &[(&str, &str)] = &[
     ("post", "/v1/reload"),
     ("post", "/v1/upgrade"),
     ("get", "/v1/explain"),
+    ("get", "/v1/export"),
     ("post", "/v1/promote"),
     ("get", "/v1/config"),
     ("get", "/v1/openapi.json"),

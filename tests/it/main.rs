@@ -26,6 +26,7 @@ mod honoring;
 mod kills;
 mod lanes;
 mod limits;
+mod openapi;
 mod operators;
 mod overload;
 mod paths;

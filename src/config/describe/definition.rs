@@ -5,7 +5,7 @@ use super::{Describe, named};
 use crate::base::units::write_duration;
 use crate::config::{
     AnswerSource, ContentHandling, Cors, Definition, Dialect, IntegrationResponse, Located, MethodResponse, Operation,
-    Parameter, Passthrough, ResponseHeaderSource, ResponseValidation, Route, Sources, Transformation,
+    Parameter, Passthrough, ResponseValidation, Route, Sources, Transformation,
 };
 
 impl Definition {
@@ -120,18 +120,6 @@ fn answer_source(source: &AnswerSource) -> Value {
         AnswerSource::StageVariable(name) => format!("stageVariables.{name}"),
         AnswerSource::Context(name) => format!("context.{name}"),
         AnswerSource::Static(text) => format!("'{text}'"),
-    }
-    .into()
-}
-
-fn header_source(source: &ResponseHeaderSource) -> Value {
-    match source {
-        ResponseHeaderSource::Static(text) => format!("'{text}'"),
-        ResponseHeaderSource::Header(name) => format!("method.request.header.{name}"),
-        ResponseHeaderSource::Querystring(name) => format!("method.request.querystring.{name}"),
-        ResponseHeaderSource::Path(name) => format!("method.request.path.{name}"),
-        ResponseHeaderSource::Context(name) => format!("context.{name}"),
-        ResponseHeaderSource::StageVariable(name) => format!("stageVariables.{name}"),
     }
     .into()
 }

@@ -48,7 +48,7 @@ pub use pick::{InFlight, Pick};
 pub use pool::{Pool, Pools};
 pub use retry::{is_idempotent, may_retry};
 
-use crate::config::{Fault, Integration, IntegrationKind, MockAnswer, Span, Transformation};
+use crate::config::{Fault, Integration, IntegrationKind, Span, Transformation};
 use crate::gateway::transform::{ApiTerms, Mapping};
 
 /// What answers a route in one variant of a stage.
@@ -110,13 +110,17 @@ impl Target {
                     None => Target::Http(http),
                 }
             }
-            IntegrationKind::Mock(MockAnswer { transformation: Some(transformation), .. }) => {
-                Mapped::compile(transformation, None, integration.span, variables, names)?
-            }
             IntegrationKind::Unserved(unserved) => Target::Unserved(unserved.kind.as_str().into()),
-            IntegrationKind::Mock(answer) => {
-                Target::Mock(Arc::new(Mock::compile(answer, integration.span, terms.ignores_cors)?))
-            }
+            // Most are the same for everyone: they need no rendering.
+            IntegrationKind::Mock(answer) => match (answer.fixed(), &answer.transformation) {
+                (None, Some(transformation)) => {
+                    Mapped::compile(transformation, None, integration.span, variables, names)?
+                }
+                (fixed, _) => {
+                    let fixed = fixed.as_deref().unwrap_or(answer);
+                    Target::Mock(Arc::new(Mock::compile(fixed, integration.span, terms.ignores_cors)?))
+                }
+            },
         })
     }
 }

@@ -102,7 +102,7 @@ impl Stage {
         self.style
     }
 
-    /// The routes of a variant.
+    /// The routes of a variant: a canary may have its own.
     pub fn tree(&self, variant: Variant) -> &Tree {
         match (variant, &self.fork) {
             (Variant::Canary, Some(fork)) => &fork.tree,

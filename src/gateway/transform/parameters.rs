@@ -227,7 +227,7 @@ impl Source {
 
 impl Fact {
     fn of(name: &str) -> Option<Fact> {
-        Some(match name {
+        Some(match name.strip_prefix("context.").unwrap_or(name) {
             "requestId" => Fact::RequestId,
             "stage" => Fact::Stage,
             "apiId" => Fact::ApiId,

@@ -111,7 +111,7 @@ impl Exporter<'_> {
     /// What a document has no words for.
     pub(super) fn left_out(&self) -> Vec<String> {
         let mut all: Vec<String> = self.definition.routes.iter().flat_map(left_out_of).collect();
-        let is_written = |what: &str| self.has_extensions && what.contains(" integration of ");
+        let is_written = |what: &str| self.has_extensions && what.contains("integration of ");
         all.extend(self.definition.unserved.iter().map(|it| it.what.clone()).filter(|what| !is_written(what)));
         all
     }

@@ -68,7 +68,7 @@ impl<'d> Schemas<'d> {
 
     /// What a schema says, with references to models only.
     pub fn read(&mut self, at: At<'d>) -> Option<Located<Value>> {
-        self.convert(at).map(|value| at.located(value))
+        self.convert(at.spend()?).map(|value| at.located(value))
     }
 
     /// All that were named or referred to.
@@ -173,7 +173,7 @@ impl<'d> Schemas<'d> {
             };
         }
         // A chain of nothing but references must end.
-        at.resolve()?;
+        at.end()?;
         Some((at.follow()?, last_step(reference)))
     }
 
