@@ -23,9 +23,9 @@ pub struct Integration {
 #[derive(Debug)]
 pub enum IntegrationKind {
     Http(Box<HttpIntegration>),
-    Mock(MockAnswer),
+    Mock(Box<MockAnswer>),
     /// A document declares it; every request gets the answer for an API that is not configured properly.
-    Unserved(UnservedIntegration),
+    Unserved(Box<UnservedIntegration>),
 }
 
 /// An integration that this release does not serve, as a document declares it.
@@ -129,7 +129,7 @@ impl Integration {
                 let table = table.only("an HTTP integration", HTTP_KEYS);
                 IntegrationKind::Http(HttpIntegration::read(table, false, path_parameters)?.into())
             }
-            Type::Mock => IntegrationKind::Mock(MockAnswer::read(table.only("a MOCK integration", MOCK_KEYS))?),
+            Type::Mock => IntegrationKind::Mock(MockAnswer::read(table.only("a MOCK integration", MOCK_KEYS))?.into()),
             Type::Unserved => return table.optional("type", refuse_type),
         };
         Some(Integration { span: table.span(), kind })
