@@ -24,7 +24,7 @@ pub struct Integration {
 #[derive(Debug)]
 pub enum IntegrationKind {
     Http(Box<HttpIntegration>),
-    Mock(MockAnswer),
+    Mock(Box<MockAnswer>),
     /// A document declares it; every request gets the answer for an API that is not configured properly.
     Unserved(Box<UnservedIntegration>),
 }
@@ -135,7 +135,7 @@ impl Integration {
                 let transformation = Transformation::read(table);
                 IntegrationKind::Http(HttpIntegration { transformation, ..http }.into())
             }
-            Type::Mock => IntegrationKind::Mock(MockAnswer::read(table)?),
+            Type::Mock => IntegrationKind::Mock(MockAnswer::read(table)?.into()),
             Type::Unserved => return table.optional("type", refuse_type),
         };
         Some(Integration { span: table.span(), kind })

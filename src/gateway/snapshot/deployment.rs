@@ -22,7 +22,8 @@ pub(super) fn deployment_of(route: &Route, variables: &IndexMap<String, String>,
     sorted.hash(&mut hasher);
     match &route.integration.kind {
         IntegrationKind::Http(http) => hash_http(http, &mut hasher),
-        IntegrationKind::Mock(MockAnswer { status, headers, body, transformation }) => {
+        IntegrationKind::Mock(mock) => {
+            let MockAnswer { status, headers, body, transformation } = &**mock;
             (status, headers, body).hash(&mut hasher);
             hash_transformation(transformation.as_deref(), &mut hasher);
         }
