@@ -34,4 +34,5 @@ mod streams;
 mod supervised;
 mod telemetry;
 mod templates;
+mod transformations;
 mod upgrade;

@@ -81,7 +81,9 @@ impl Conductor {
     fn share(&self, mut leader: Leader, made: &Made) -> bool {
         let now = self.live.clock().now();
         let mut fields = HeaderMap::with_capacity(made.fields.len());
-        made.fields.iter().for_each(|(name, value)| drop(fields.append(name, value.clone())));
+        for (name, value) in &made.fields {
+            fields.append(name, value.clone());
+        }
         let Ok(status) = StatusCode::from_u16(made.status) else { return false };
         let is_shared = leader.head(status, &fields, now) != Sharing::NotShared
             && (made.body.is_empty() || leader.chunk(made.body.clone(), now).is_ok());
@@ -111,7 +113,7 @@ impl Conductor {
                 let mut request = None;
                 scene(&sent.overrides, &mut |scene, asked| {
                     let outgoing = http.outgoing(&asked.head, scene.values, scene.context);
-                    request = Some(finish(outgoing.build(&[])?, &sent)?);
+                    request = Some(finish(outgoing.build(&[])?, &sent, outgoing.maps_content_type())?);
                     Ok(())
                 })?;
                 let Some(request) = request else { return Err(unplaced()) };
@@ -207,10 +209,10 @@ fn path_override(overrides: &Overrides, name: &str) -> Option<String> {
 }
 
 /// The back end's request with what its body became and what templates override.
-fn finish(mut request: RequestHeader, sent: &Sent) -> Result<RequestHeader, Answer> {
+fn finish(mut request: RequestHeader, sent: &Sent, has_own_type: bool) -> Result<RequestHeader, Answer> {
     // It was decoded.
     request.remove_header(&header::CONTENT_ENCODING);
-    if let Some(content_type) = &sent.content_type {
+    if let Some(content_type) = sent.content_type.as_ref().filter(|_| !has_own_type) {
         let _ = request.insert_header(header::CONTENT_TYPE, content_type);
     }
     apply_overrides(&sent.overrides, &mut request)?;

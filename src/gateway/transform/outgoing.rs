@@ -125,6 +125,11 @@ impl<'a> Outgoing<'a> {
         is_wanted && !self.shape.sets_header(name)
     }
 
+    /// Whether `request_parameters` say what the body's type is.
+    pub fn maps_content_type(&self) -> bool {
+        self.shape.sets_header(b"content-type")
+    }
+
     /// The integration's own method, or the client's.
     fn method(&self) -> &str {
         self.shape.method.as_deref().unwrap_or(self.request.head.method)

@@ -184,7 +184,9 @@ impl<'c> Compiler<'c> {
         Entry { route, method, path, parameter_names, .. }: &Entry<'_>,
         limits: &throttle::Limits,
     ) -> Option<Plan> {
-        let target = match Target::compile(&route.integration, variables, parameter_names, self.pools) {
+        let limits_of_templates = &self.config.server.limits.templates;
+        let compiled = Target::compile(&route.integration, variables, parameter_names, self.pools, limits_of_templates);
+        let target = match compiled {
             Ok(target) => target,
             Err(mut faults) => {
                 // The same fault in every stage and variant is one fault.
@@ -204,7 +206,7 @@ impl<'c> Compiler<'c> {
             access: if route.api_key_required { authorize::Policy::ApiKey } else { authorize::Policy::Open },
             limits: limits.clone(),
             body_bytes_max: route.body_bytes_max.unwrap_or(self.config.server.limits.body_bytes_max),
-            cache: cache.filter(|_| matches!(target, Target::Http(_))).map(Box::new),
+            cache: cache.filter(|_| matches!(target, Target::Http(_) | Target::Mapped(_))).map(Box::new),
             target,
             series: RouteSeries::new(Arc::clone(stage), variant, Arc::clone(path)),
             method: Arc::clone(method),
