@@ -1,6 +1,6 @@
 //! Every example in `conf/` is loaded, booted and asked what it says one should try.
 //!
-//! `# try: METHOD URL [-H 'Name: value']… -> STATUS` in a file is a request to send and the status to expect, in the
+//! `# try: METHOD URL [-H 'Name: value']… [-d 'body'] -> STATUS` in a file is a request to send and the status to expect, in the
 //! order of the file, on one gateway. Addresses are exchanged for free ones: 8080 and 9090 are the gateway's, 9001 and
 //! 9002 the demo back ends'. A container's state directory becomes one beside the file.
 
@@ -24,12 +24,15 @@ struct Try {
     path: String,
     host: String,
     fields: Vec<String>,
+    body: String,
     status: u16,
 }
 
-/// `METHOD URL [-H 'Name: value']… -> STATUS`
+/// `METHOD URL [-H 'Name: value']… [-d 'body'] -> STATUS`
 fn parse_try(line: &str) -> Option<Try> {
     let (request, status) = line.rsplit_once(" -> ")?;
+    let (request, body) = request.split_once(" -d ").unwrap_or((request, ""));
+    let body = body.trim().trim_matches('\'').to_owned();
     let mut parts = request.split(" -H ");
     let (method, url) = parts.next()?.trim().split_once(' ')?;
     let (host, path) = url.strip_prefix("http://")?.split_once('/')?;
@@ -41,7 +44,8 @@ fn parse_try(line: &str) -> Option<Try> {
             None => fields.push(field),
         }
     }
-    Some(Try { method: method.to_owned(), path: format!("/{path}"), host, fields, status: status.trim().parse().ok()? })
+    let (method, path) = (method.to_owned(), format!("/{path}"));
+    Some(Try { method, path, host, fields, body, status: status.trim().parse().ok()? })
 }
 
 /// The examples: files in `conf/` and `tollgate.toml` of the folders there.
@@ -120,8 +124,10 @@ fn ask(address: SocketAddr, wish: &Try) -> u16 {
     let mut stream = TcpStream::connect(address).expect("the gateway listens");
     stream.set_read_timeout(Some(DEADLINE)).expect("a socket option");
     let fields: String = wish.fields.iter().map(|field| format!("{field}\r\n")).collect();
-    let Try { method, path, host, .. } = wish;
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{fields}Connection: close\r\n\r\n");
+    let Try { method, path, host, body, .. } = wish;
+    let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{fields}{length}Connection: close\r\n\r\n");
+    let request = head + body;
     stream.write_all(request.as_bytes()).expect("the gateway reads");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("an answer");

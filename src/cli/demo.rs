@@ -112,6 +112,7 @@ impl BackEnd {
         match request.path.trim_start_matches('/').split_once('/').unwrap_or((request.path.trim_matches('/'), "")) {
             ("slow", _) => thread::sleep(request.delay()),
             ("status", code) => status = code.parse().ok().filter(|code| (200..600).contains(code)).unwrap_or(400),
+            ("soap", id) => return write_soap(request, id, closes, writer),
             ("bytes", count) => return write_bytes(request, count.parse().unwrap_or(0), closes, writer),
             _ => {}
         }
@@ -139,6 +140,18 @@ impl BackEnd {
             "headers": headers,
         })
     }
+}
+
+/// An order in an envelope of SOAP 1.1.
+fn write_soap(request: &Request, id: &str, closes: bool, writer: &mut impl Write) -> io::Result<()> {
+    let id: String = id.chars().filter(char::is_ascii_alphanumeric).collect();
+    let body = format!(
+        "<?xml version=\"1.0\"?>\n<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body>\
+         <o:getOrderResponse xmlns:o=\"urn:demo:orders\"><o:order id=\"{id}\"><o:customer>Doe &amp; Sons</o:customer>\
+         <o:item sku=\"A-1\">2</o:item><o:item sku=\"B-2\">5</o:item></o:order></o:getOrderResponse></s:Body></s:Envelope>\n"
+    );
+    write_head(writer, 200, "text/xml; charset=utf-8", body.len() as u64, closes)?;
+    if request.method == "HEAD" { Ok(()) } else { writer.write_all(body.as_bytes()) }
 }
 
 impl Request {
@@ -274,6 +287,7 @@ mod tests {
         check("GET /status/503 HTTP/1.1\r\n\r\n", "HTTP/1.1 503", "}\n", true);
         check("GET /status/204 HTTP/1.1\r\n\r\n", "HTTP/1.1 204", "\r\n\r\n", true);
         check("GET /status/9 HTTP/1.1\r\n\r\n", "HTTP/1.1 400", "}\n", true);
+        check("POST /soap/7 HTTP/1.1\r\n\r\n", "HTTP/1.1 200", "</s:Envelope>\n", true);
         check("GET /bytes/5 HTTP/1.1\r\n\r\n", "HTTP/1.1 200", "\r\n\r\nxxxxx", true);
         check("GET /slow?ms=0 HTTP/1.1\r\n\r\n", "HTTP/1.1 200", "}\n", true);
         check("HEAD /bytes/5 HTTP/1.1\r\n\r\n", "HTTP/1.1 200", "Content-Length: 5\r\n\r\n", true);

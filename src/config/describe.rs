@@ -9,7 +9,8 @@ use super::{
     Acme, Admin, Api, ApiKey, Canary, Certificate, ClientAuth, Config, Domain, GatewayResponse, HealthCheck,
     HttpIntegration, IntegrationKind, KeyDigest, KeyPart, Listen, ListenTls, Located, LogDestination, LogFormat,
     ParameterMapping, ParameterSource, ParameterTarget, RequestValidation, ResponseHeaderSource, Route, RouteCache,
-    Server, Sources, Stage, StageCache, Sticky, Target, Telemetry, Throttle, UpstreamTls, UsagePlan, api_key,
+    Server, Sources, Stage, StageCache, Sticky, Target, Telemetry, TemplateLimits, Throttle, UpstreamTls, UsagePlan,
+    api_key,
 };
 use crate::base::units::{write_duration, write_size};
 
@@ -250,7 +251,19 @@ fn describe_server(server: &Server) -> Value {
             "requests_per_connection_max": describe_count(limits.requests_per_connection_max),
             "in_flight_max": describe_count(limits.in_flight_max),
             "memory_max": describe_body_limit(limits.memory_bytes_max),
+            "templates": describe_template_limits(&limits.templates),
         },
+    })
+}
+
+fn describe_template_limits(limits: &TemplateLimits) -> Value {
+    json!({
+        "nesting": limits.nesting,
+        "iterations": limits.iterations,
+        "steps": limits.steps,
+        "output": write_size(limits.output_bytes as u64),
+        "memory": write_size(limits.memory_bytes as u64),
+        "time": write_duration(limits.time),
     })
 }
 

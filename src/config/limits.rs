@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::TemplateLimits;
 use super::read::Value;
 
 /// `[server.limits]`: what one request may cost.
@@ -30,6 +31,8 @@ pub struct Limits {
     pub in_flight_max: usize,
     /// `memory_max`: of the process, in resident bytes; `u64::MAX`, no limit, unless written.
     pub memory_bytes_max: u64,
+    /// `templates`
+    pub templates: TemplateLimits,
 }
 
 const KEYS: &[&str] = &[
@@ -45,6 +48,7 @@ const KEYS: &[&str] = &[
     "requests_per_connection_max",
     "in_flight_max",
     "memory_max",
+    "templates",
 ];
 
 /// More fields than any honest request has, and room for no more.
@@ -67,6 +71,7 @@ impl Default for Limits {
             requests_per_connection_max: usize::MAX,
             in_flight_max: usize::MAX,
             memory_bytes_max: u64::MAX,
+            templates: TemplateLimits::default(),
         }
     }
 }
@@ -89,6 +94,7 @@ impl Limits {
             requests_per_connection_max: table.or("requests_per_connection_max", usize::MAX, read_count),
             in_flight_max: table.or("in_flight_max", usize::MAX, read_count),
             memory_bytes_max: table.or("memory_max", u64::MAX, read_memory),
+            templates: table.or("templates", default.templates, TemplateLimits::read),
         })
     }
 }

@@ -33,6 +33,9 @@ methods! {
     ParseJson "parseJson"
     UrlDecode "urlDecode"
     UrlEncode "urlEncode"
+    // $util, of Tollgate
+    EscapeXml "escapeXml"
+    ParseXml "parseXml"
     // of everything
     CompareTo "compareTo"
     Equals "equals"

@@ -28,6 +28,7 @@ mod run;
 mod text;
 mod tree;
 mod value;
+mod xml;
 
 pub use event::{Event, Fact, Override, Overrides, Table, Variable};
 pub use explain::{Remark, What};

@@ -42,5 +42,6 @@ mod streams;
 mod supervised;
 mod telemetry;
 mod templates;
+mod transformations;
 mod upgrade;
 mod validation;

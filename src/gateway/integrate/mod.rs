@@ -48,7 +48,7 @@ pub use pick::{InFlight, Pick};
 pub use pool::{Pool, Pools};
 pub use retry::{is_idempotent, may_retry};
 
-use crate::config::{Fault, Integration, IntegrationKind, Span, Transformation};
+use crate::config::{Fault, Integration, IntegrationKind, Span, TemplateLimits, Transformation};
 use crate::gateway::transform::{ApiTerms, Mapping};
 
 /// What answers a route in one variant of a stage.
@@ -81,8 +81,9 @@ impl Mapped {
         span: Span,
         variables: &IndexMap<String, String>,
         names: &[Box<str>],
+        limits: &TemplateLimits,
     ) -> Result<Target, Vec<Fault>> {
-        let mapping = Mapping::compile(written, span)?;
+        let mapping = Mapping::compile(written, span, limits)?;
         Ok(Target::Mapped(Arc::new(Mapped { mapping, http, names: names.into(), variables: variables.clone() })))
     }
 }
@@ -96,26 +97,24 @@ impl Target {
         names: &[Box<str>],
         terms: ApiTerms<'_>,
         pools: &Pools,
+        limits: &TemplateLimits,
     ) -> Result<Target, Vec<Fault>> {
+        let compile_mapped = |transformation: &Transformation, http| {
+            Mapped::compile(transformation, http, integration.span, variables, names, limits)
+        };
         Ok(match &integration.kind {
             IntegrationKind::Http(written) => {
                 let http = Http::compile(written, variables, names, terms, pools)?;
                 match &written.transformation {
-                    Some(transformation) => {
-                        Mapped::compile(transformation, Some(http), integration.span, variables, names)?
-                    }
-                    None if written.reads_body() => {
-                        Mapped::compile(&Transformation::default(), Some(http), integration.span, variables, names)?
-                    }
+                    Some(transformation) => compile_mapped(transformation, Some(http))?,
+                    None if written.reads_body() => compile_mapped(&Transformation::default(), Some(http))?,
                     None => Target::Http(http),
                 }
             }
             IntegrationKind::Unserved(unserved) => Target::Unserved(unserved.kind.as_str().into()),
             // Most are the same for everyone: they need no rendering.
             IntegrationKind::Mock(answer) => match (answer.fixed(), &answer.transformation) {
-                (None, Some(transformation)) => {
-                    Mapped::compile(transformation, None, integration.span, variables, names)?
-                }
+                (None, Some(transformation)) => compile_mapped(transformation, None)?,
                 (fixed, _) => {
                     let fixed = fixed.as_deref().unwrap_or(answer);
                     Target::Mock(Arc::new(Mock::compile(fixed, integration.span, terms.ignores_cors)?))

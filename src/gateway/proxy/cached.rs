@@ -73,7 +73,7 @@ impl Conductor {
     ) -> Result<bool> {
         let (ask, mut found) = match self.find(session, ctx, cache) {
             Ok(Some(found)) => found,
-            Ok(None) => return Ok(false),
+            Ok(None) => return self.answer_alone(session, ctx, upload).await,
             Err(answer) => return self.refuse(session, ctx, answer).await,
         };
         let mut tries = 0;
@@ -92,10 +92,7 @@ impl Conductor {
                 Lookup::Lead(leader) => return self.lead(session, ctx, cache, (&ask, leader), upload).await,
                 Lookup::Alone => {
                     note(ctx, ask.forwarded(false));
-                    return match mapped_of(ctx) {
-                        Some(mapped) => self.answer_mapped(session, ctx, &mapped, upload).await,
-                        None => Ok(false),
-                    };
+                    return self.answer_alone(session, ctx, upload).await;
                 }
                 Lookup::Follow(follower) => follower,
             };
@@ -109,6 +106,14 @@ impl Conductor {
                 Written::Nothing => Lookup::Alone,
                 Written::Part | Written::Cut => return cut(),
             };
+        }
+    }
+
+    /// A request that has nothing to do with the cache: `false` leaves it to the proxy.
+    async fn answer_alone(&self, session: &mut Session, ctx: &mut Ctx, upload: &mut Upload) -> Result<bool> {
+        match mapped_of(ctx) {
+            Some(mapped) => self.answer_mapped(session, ctx, &mapped, upload).await,
+            None => Ok(false),
         }
     }
 

@@ -135,7 +135,7 @@ impl Conductor {
                 let mut request = None;
                 scene(&sent.overrides, &mut |scene, asked| {
                     let outgoing = http.outgoing(&asked.head, scene.values, scene.context);
-                    request = Some(finish(outgoing.build(&[])?, &sent)?);
+                    request = Some(finish(outgoing.build(&[])?, &sent, outgoing.maps_content_type())?);
                     Ok(())
                 })?;
                 let Some(request) = request else { return Err(unplaced()) };
@@ -226,10 +226,10 @@ fn path_override(overrides: &Overrides, name: &str) -> Option<String> {
 }
 
 /// The back end's request with what its body became and what templates override.
-fn finish(mut request: RequestHeader, sent: &Sent) -> Result<RequestHeader, Answer> {
+fn finish(mut request: RequestHeader, sent: &Sent, has_own_type: bool) -> Result<RequestHeader, Answer> {
     // It was decoded.
     request.remove_header(&header::CONTENT_ENCODING);
-    if let Some(content_type) = &sent.content_type {
+    if let Some(content_type) = sent.content_type.as_ref().filter(|_| !has_own_type) {
         let _ = request.insert_header(header::CONTENT_TYPE, content_type);
     }
     apply_overrides(&sent.overrides, &mut request)?;

@@ -136,6 +136,11 @@ impl<'a> Outgoing<'a> {
         self.shape.remapping() != Remapping::Off && matches!(self.method(), "POST" | "PUT" | "PATCH")
     }
 
+    /// Whether `request_parameters` say what the body's type is.
+    pub fn maps_content_type(&self) -> bool {
+        self.shape.sets_header(b"content-type")
+    }
+
     /// The integration's own method, or the client's.
     fn method(&self) -> &str {
         self.shape.method.as_deref().unwrap_or(self.request.head.method)

@@ -11,7 +11,7 @@ use super::remap::Remapping;
 use super::uri::{parameters_help, slot};
 use crate::base::{Fields, Head};
 use crate::config::{Fault, ParameterMapping, ParameterSource, ParameterTarget, Span};
-use crate::template::{JsonPath, Override};
+use crate::template::{Budget, JsonPath, Override};
 
 /// `request_parameters`, compiled: where each value comes from and where it goes.
 #[derive(Debug, Default)]
@@ -216,7 +216,7 @@ impl Source {
             Source::Body => Some(Cow::Borrowed(request.context.body)).filter(|body| !body.is_empty()),
             // What cannot be read has nothing to be found.
             Source::Found(path) => {
-                let found = find_plain(&path.path, request.context.body).ok().flatten();
+                let found = find_plain(&path.path, request.context.body, &Budget::default()).ok().flatten();
                 found.map(|text| Cow::Owned(text.into_bytes()))
             }
             Source::Constant(text) => Some(Cow::Borrowed(text.as_bytes())),

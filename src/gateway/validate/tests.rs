@@ -55,7 +55,7 @@ fn plan(style: ErrorStyle, operation: Operation, responses: ResponseValidation) 
         method: located(Method::Any),
         path: located("/pets/{id}/{issuer}".to_owned()),
         api_key_required: false,
-        integration: Integration { span: Span::default(), kind: IntegrationKind::Mock(mock) },
+        integration: Integration { span: Span::default(), kind: IntegrationKind::Mock(mock.into()) },
         cache: None,
         throttle: None,
         body_bytes_max: None,

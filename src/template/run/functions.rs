@@ -1,15 +1,22 @@
 //! `$util`.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
+
 use super::Renderer;
 use crate::template::fault::{Trouble, Why};
 use crate::template::json;
 use crate::template::method::Method;
 use crate::template::text::Text;
 use crate::template::value::Value;
+use crate::template::xml;
 
 impl<'r> Renderer<'r> {
     pub(super) fn call_util(&mut self, method: Method, arguments: &[Value<'r>]) -> Result<Option<Value<'r>>, Trouble> {
-        let [argument] = arguments else { return Ok(None) };
+        let (argument, more) = match arguments {
+            [argument] => (argument, None),
+            [argument, more] if method == Method::ParseXml => (argument, Some(more)),
+            _ => return Ok(None),
+        };
         let text = self.text_of(argument)?;
         self.heap.meter.read(text.len())?;
         let made = match method {
@@ -17,9 +24,11 @@ impl<'r> Renderer<'r> {
             Method::EscapeJavaScript => escape_java_script(&text),
             Method::UrlEncode => url_encode(&text),
             Method::UrlDecode => url_decode(&text)?,
-            Method::Base64Encode => base64_encode(text.as_bytes()),
+            Method::EscapeXml => xml::escape(&text),
+            Method::Base64Encode => BASE64_STANDARD.encode(text.as_bytes()),
             Method::Base64Decode => String::from_utf8_lossy(&base64_decode(&text)).into_owned(),
             Method::ParseJson => return self.parse_json(&text).map(Some),
+            Method::ParseXml => return self.parse_xml(&text, more).map(Some),
             _ => return Ok(None),
         };
         self.heap.make_text(made).map(Some)
@@ -32,6 +41,19 @@ impl<'r> Renderer<'r> {
             }
             _ => trouble,
         })
+    }
+}
+
+impl<'r> Renderer<'r> {
+    /// `lists` names elements that are lists even when they come once.
+    fn parse_xml(&mut self, text: &Text<'r>, lists: Option<&Value<'r>>) -> Result<Value<'r>, Trouble> {
+        let names: Vec<Value<'r>> = match lists {
+            Some(Value::List(list)) => self.heap.list(*list).items.clone(),
+            Some(one) => vec![one.clone()],
+            None => Vec::new(),
+        };
+        let names = names.iter().map(|name| self.text_of(name)).collect::<Result<Vec<_>, _>>()?;
+        xml::read(text, &names, &mut self.heap)
     }
 }
 
@@ -97,20 +119,6 @@ fn url_decode(text: &str) -> Result<String, Trouble> {
         });
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-fn base64_encode(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().enumerate().fold(0_u32, |bits, (at, byte)| bits | u32::from(*byte) << (16 - 8 * at));
-        for place in 0..4 {
-            let digit = BASE64[(bits >> (18 - 6 * place)) as usize & 63];
-            out.push(if place <= chunk.len() { char::from(digit) } else { '=' });
-        }
-    }
-    out
 }
 
 /// Takes both alphabets and passes over what is in neither, as commons-codec does.

@@ -6,7 +6,7 @@ use super::scene::{Scene, find_plain};
 use super::{Came, misconfigured};
 use crate::base::Answer;
 use crate::config::{AnswerSource, Fault, Span};
-use crate::template::{Fact, JsonPath, Variable};
+use crate::template::{Budget, Fact, JsonPath, Variable};
 
 /// `method.response.header.NAME` and where its value comes from.
 #[derive(Debug)]
@@ -57,9 +57,10 @@ impl HeaderMapping {
         &self,
         scene: &Scene<'_>,
         came: &Came<'_>,
+        budget: &Budget,
         fields: &mut Vec<(HeaderName, HeaderValue)>,
     ) -> Result<(), Answer> {
-        let Some(value) = self.source.value(scene, came)? else { return Ok(()) };
+        let Some(value) = self.source.value(scene, came, budget)? else { return Ok(()) };
         let value = HeaderValue::from_bytes(&value)
             .map_err(|_| misconfigured(format!("the value that is mapped to {} cannot be a header's", self.name)))?;
         fields.push((self.name.clone(), value));
@@ -68,12 +69,17 @@ impl HeaderMapping {
 }
 
 impl Source {
-    fn value<'v>(&'v self, scene: &'v Scene<'_>, came: &Came<'v>) -> Result<Option<Cow<'v, [u8]>>, Answer> {
+    fn value<'v>(
+        &'v self,
+        scene: &'v Scene<'_>,
+        came: &Came<'v>,
+        budget: &Budget,
+    ) -> Result<Option<Cow<'v, [u8]>>, Answer> {
         Ok(match self {
-            Source::Header(name) => came.fields.get_all(name).iter().last().map(|value| value.as_bytes().into()),
+            Source::Header(name) => came.fields.get_all(name).iter().next_back().map(|value| value.as_bytes().into()),
             Source::Headers(name) => joined(came, name).map(Cow::Owned),
             Source::Body => Some(Cow::Borrowed(&came.body[..])).filter(|body| !body.is_empty()),
-            Source::Found(path) => find_plain(path, came.body)?.map(|text| Cow::Owned(text.into_bytes())),
+            Source::Found(path) => find_plain(path, came.body, budget)?.map(|text| Cow::Owned(text.into_bytes())),
             Source::StageVariable(name) => scene.variables.get(&**name).map(|value| value.as_bytes().into()),
             Source::Variable(variable) => scene.variable(*variable).map(|fact| match fact {
                 Fact::Text(Cow::Borrowed(text)) => Cow::Borrowed(text.as_bytes()),

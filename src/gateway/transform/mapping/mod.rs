@@ -25,12 +25,12 @@ pub use scene::Scene;
 pub(super) use scene::find_plain;
 
 use crate::base::{Answer, Refusal};
-use crate::config::{self, ContentHandling, Fault, Passthrough, Span};
-use crate::template::Overrides;
+use crate::config::{self, ContentHandling, Fault, Passthrough, Span, TemplateLimits};
+use crate::template::{Budget, Overrides};
 use binary::{decoded, encoded, first_type};
 use scene::Seen;
 use selection::Selection;
-use templates::{Choice, Templates};
+use templates::{Choice, Direction, Templates};
 
 /// A [`config::Transformation`], compiled.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub struct Mapping {
     passthrough: Passthrough,
     request_handling: Option<ContentHandling>,
     responses: Selection,
+    /// What each rendering may spend.
+    budget: Budget,
 }
 
 /// What is sent to the back end.
@@ -68,9 +70,13 @@ pub struct Made {
 
 impl Mapping {
     /// Compiles the transformation of an integration at `span`.
-    pub fn compile(written: &config::Transformation, span: Span) -> Result<Mapping, Vec<Fault>> {
+    pub fn compile(
+        written: &config::Transformation,
+        span: Span,
+        limits: &TemplateLimits,
+    ) -> Result<Mapping, Vec<Fault>> {
         let mut faults = Vec::new();
-        let request = Templates::compile("request", &written.request_templates, &mut faults);
+        let request = Templates::compile(Direction::Request, &written.request_templates, &mut faults);
         let responses = Selection::compile(&written.responses, span, &mut faults);
         match faults.is_empty() {
             true => Ok(Mapping {
@@ -78,6 +84,7 @@ impl Mapping {
                 passthrough: written.passthrough,
                 request_handling: written.content_handling,
                 responses,
+                budget: budget_of(limits),
             }),
             false => Err(faults),
         }
@@ -104,7 +111,7 @@ impl Mapping {
             Choice::Template(template) => {
                 let is_base64 = is_binary && self.request_handling != Some(ContentHandling::ConvertToText);
                 let seen = Seen::new(scene, &payload, is_base64);
-                let rendered = template.render(&seen, &Overrides::default())?;
+                let rendered = template.render(&seen, &Overrides::default(), &self.budget)?;
                 let content_type = template.content_type();
                 Ok(Sent { body: rendered.text.into(), content_type, overrides: rendered.overrides })
             }
@@ -140,13 +147,13 @@ impl Mapping {
             return Err(misconfigured(problem));
         };
         let mut made = Made { status: response.status(), fields: Vec::new(), body: came.body.clone() };
-        response.write_headers(scene, &came, &mut made.fields)?;
+        response.write_headers(scene, &came, &self.budget, &mut made.fields)?;
         let came_type = came.fields.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let is_binary = binary.holds(came_type.unwrap_or(DEFAULT_TYPE)) && !came.body.is_empty();
         let accept = scene.last_header("accept");
         let (rendered, content_type) = match response.templates().for_accept(accept.as_deref()) {
             Some(template) => {
-                let rendered = template.render(&Seen::new(scene, came.body, is_binary), overrides)?;
+                let rendered = template.render(&Seen::new(scene, came.body, is_binary), overrides, &self.budget)?;
                 made.body = rendered.text.into();
                 (Some(rendered.overrides), template.content_type())
             }
@@ -167,6 +174,11 @@ impl Mapping {
         }
         Ok(made)
     }
+}
+
+fn budget_of(limits: &TemplateLimits) -> Budget {
+    let TemplateLimits { nesting, iterations, steps, output_bytes, memory_bytes, time } = *limits;
+    Budget { nesting, iterations, steps, output_bytes, memory_bytes, time }
 }
 
 /// What a body is where nobody says.

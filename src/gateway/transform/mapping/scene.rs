@@ -151,13 +151,17 @@ impl Event for Seen<'_> {
 }
 
 /// What a path finds in a body, as it stands in a header: strings without quotes.
-pub(in crate::gateway::transform) fn find_plain(path: &JsonPath, body: &[u8]) -> Result<Option<String>, Answer> {
+pub(in crate::gateway::transform) fn find_plain(
+    path: &JsonPath,
+    body: &[u8],
+    budget: &Budget,
+) -> Result<Option<String>, Answer> {
     let body = String::from_utf8_lossy(body);
     // The service looks only into what begins like JSON.
     if !body.trim_start().starts_with(['{', '[', '"', '\'']) {
         return Ok(None);
     }
-    path.find_plain(&body, &Budget::default()).map_err(|failure| misconfigured(failure.message))
+    path.find_plain(&body, budget).map_err(|failure| misconfigured(failure.message))
 }
 
 fn plain(raw: &str) -> Fact<'_> {

@@ -2,11 +2,11 @@ use http::HeaderName;
 
 use super::headers::HeaderMapping;
 use super::scene::Scene;
-use super::templates::Templates;
+use super::templates::{Direction, Templates};
 use super::{Came, HeaderValue};
 use crate::base::{Answer, push_number};
 use crate::config::{ContentHandling, Fault, IntegrationResponse, Span};
-use crate::template::Pattern;
+use crate::template::{Budget, Pattern};
 
 /// The integration responses, in the order in which they are tried.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Response {
             HeaderMapping::compile(name, source, span).map_err(|fault| faults.push(fault)).ok()
         });
         let headers = headers.collect();
-        let templates = Templates::compile("response", &written.templates, faults);
+        let templates = Templates::compile(Direction::Response, &written.templates, faults);
         Response { status: written.status, headers, templates, handling: written.content_handling }
     }
 
@@ -83,8 +83,9 @@ impl Response {
         &self,
         scene: &Scene<'_>,
         came: &Came<'_>,
+        budget: &Budget,
         fields: &mut Vec<(HeaderName, HeaderValue)>,
     ) -> Result<(), Answer> {
-        self.headers.iter().try_for_each(|mapping| mapping.write(scene, came, fields))
+        self.headers.iter().try_for_each(|mapping| mapping.write(scene, came, budget, fields))
     }
 }

@@ -16,9 +16,17 @@ pub(super) struct Templates(Box<[Mapped]>);
 #[derive(Debug)]
 pub(super) struct Mapped {
     media_type: Box<str>,
+    direction: Direction,
     template: Template,
     /// "request template for application/json"
     name: Box<str>,
+}
+
+/// Which body a template is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    Request,
+    Response,
 }
 
 /// What becomes of a request's body.
@@ -33,16 +41,17 @@ pub(super) enum Choice<'t> {
 const ANY_TYPE: &str = "$default";
 
 impl Templates {
-    /// `direction` is what the log calls them.
     pub(super) fn compile(
-        direction: &str,
+        direction: Direction,
         written: &IndexMap<String, Located<String>>,
         faults: &mut Vec<Fault>,
     ) -> Templates {
         let compile = |(media_type, text): (&String, &Located<String>)| {
-            let name = format!("{direction} template for {media_type}");
+            let name = format!("{} template for {media_type}", direction.name());
             match Template::compile(text, &Limits::default()) {
-                Ok(template) => Some(Mapped { media_type: media_type.as_str().into(), template, name: name.into() }),
+                Ok(template) => {
+                    Some(Mapped { media_type: media_type.as_str().into(), direction, template, name: name.into() })
+                }
                 Err(fault) => {
                     faults.push(place(text, &name, fault));
                     None
@@ -76,9 +85,19 @@ impl Templates {
     }
 }
 
+impl Direction {
+    /// As in the log.
+    fn name(self) -> &'static str {
+        match self {
+            Direction::Request => "request",
+            Direction::Response => "response",
+        }
+    }
+}
+
 impl Mapped {
-    pub(super) fn render(&self, seen: &Seen<'_>, carried: &Overrides) -> Result<Rendered, Answer> {
-        self.template.render(seen, carried, &Budget::default()).map_err(|failure| self.failed(failure))
+    pub(super) fn render(&self, seen: &Seen<'_>, carried: &Overrides, budget: &Budget) -> Result<Rendered, Answer> {
+        self.template.render(seen, carried, budget).map_err(|failure| self.failed(failure))
     }
 
     /// The type of what it makes.
@@ -90,10 +109,11 @@ impl Mapped {
     fn failed(&self, Failure { why, place, message, .. }: Failure) -> Answer {
         let log = format!("{} at line {}, column {}: {message}", self.name, place.line, place.column);
         match why {
-            Why::Payload => {
-                Answer::new(Refusal::MalformedRequest, "the body is not the JSON that it begins as").with_log(log)
+            Why::Payload if self.direction == Direction::Request => {
+                Answer::new(Refusal::MalformedRequest, "the body is not the JSON or XML that it should be")
+                    .with_log(log)
             }
-            Why::Limit(_) | Why::Template => misconfigured(log),
+            Why::Payload | Why::Limit(_) | Why::Template => misconfigured(log),
         }
     }
 }

@@ -3,7 +3,7 @@ use indexmap::IndexMap;
 
 use super::*;
 use crate::base::{Fields, Head, Now, RequestId, Scheme};
-use crate::config::{AnswerSource, IntegrationResponse, Located, Transformation};
+use crate::config::{AnswerSource, IntegrationResponse, Located, TemplateLimits, Transformation};
 use crate::gateway::transform::Context;
 use crate::telemetry::Trace;
 
@@ -66,7 +66,7 @@ fn with_scene<R>(fields: &[(&str, &[u8])], run: impl FnOnce(&Scene<'_>) -> R) ->
 }
 
 fn compile(written: &Transformation) -> Mapping {
-    Mapping::compile(written, Span::default()).expect("sound")
+    Mapping::compile(written, Span::default(), &TemplateLimits::default()).expect("sound")
 }
 
 #[track_caller]
@@ -138,7 +138,7 @@ fn a_faulty_template_is_told_with_a_picture_of_its_line() {
         responses: vec![response(Some("4(xx"), 400, &[])],
         ..Transformation::default()
     };
-    let faults = Mapping::compile(&written, Span::default()).expect_err("two faults");
+    let faults = Mapping::compile(&written, Span::default(), &TemplateLimits::default()).expect_err("two faults");
     assert_eq!(faults.len(), 2);
     assert!(
         faults[0].message.starts_with("the request template for application/json is faulty at line "),

@@ -170,7 +170,7 @@ fn an_http_integration_sends_what_is_mapped_and_little_else() {
         mapping(header("x-none"), ParameterSource::StageVariable("none".to_owned())),
         mapping(header("x-request-id"), ParameterSource::Static("fixed".to_owned())),
         mapping(header("x-bad"), ParameterSource::Querystring("bad".to_owned())),
-        mapping(header("x-key"), ParameterSource::Context("context.identity.apiKeyId".to_owned())),
+        mapping(header("x-key"), ParameterSource::Context("identity.apiKeyId".to_owned())),
         mapping(query("id"), ParameterSource::Path("id".to_owned())),
         mapping(query("q"), ParameterSource::Querystring("search text".to_owned())),
         mapping(query("absent"), ParameterSource::Querystring("absent".to_owned())),
