@@ -63,6 +63,7 @@ const KEYS: &[&str] = &[
     "gateway_responses",
     "cors",
     "method_override",
+    "binary_media_types",
     "validate_requests",
     "validate_responses",
 ];
@@ -94,6 +95,7 @@ impl Api {
                 routes: table.list("routes", Route::read),
                 gateway_responses: table.optional("gateway_responses", read_gateway_responses).unwrap_or_default(),
                 cors: table.optional("cors", Cors::read),
+                binary_media_types: table.list("binary_media_types", read_media_type),
                 ..Definition::default()
             },
             method_override: table.or("method_override", false, Value::bool),
@@ -122,6 +124,15 @@ impl ErrorStyle {
             ErrorStyle::Standard => "standard",
             ErrorStyle::Aws => "aws",
         }
+    }
+}
+
+/// A media type, `image/*` or `*/*`, in lower case.
+fn read_media_type(value: Value<'_>) -> Option<String> {
+    let text = value.text()?.to_ascii_lowercase();
+    match text.split_once('/') {
+        Some((kind, name)) if !kind.is_empty() && !name.is_empty() && !text.contains([';', ' ']) => Some(text),
+        _ => value.refuse_text("which is no media type", "write \"image/png\", \"image/*\" or \"*/*\""),
     }
 }
 

@@ -29,7 +29,7 @@ fn configuration(documents: &[(String, PathBuf)]) -> String {
     let mut text = String::new();
     for (name, path) in documents {
         let (path, to) = (path.display(), format!("http://@1/{name}"));
-        write!(text, "[apis.{name}]\ndefinition = \"{path}\"\nto = \"{to}\"\n[apis.{name}.stages.prod]\n")
+        write!(text, "[apis.{name}]\ndefinition = \"{path}\"\nvalidate_requests = \"off\"\nto = \"{to}\"\n[apis.{name}.stages.prod]\n")
             .expect("text");
     }
     text

@@ -81,7 +81,7 @@ fn answer_for_cors(
 
 /// Whether a route that is written for `OPTIONS` takes this request: then CORS is its business, as in REST APIs.
 fn has_own_options(stage: &Stage, variant: Variant, method: &str, path: &str) -> bool {
-    let is_own = |matched: Matched<'_>| &*stage.plan(variant, matched.route).method == "OPTIONS";
+    let is_own = |matched: Matched<'_>| &**stage.plan(variant, matched.route).method == "OPTIONS";
     method == "OPTIONS" && stage.tree(variant).find(method, path).is_ok_and(is_own)
 }
 

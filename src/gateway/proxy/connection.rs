@@ -120,17 +120,23 @@ impl<W: Wire> Connection<W> {
     }
 }
 
+/// Ends a session that waits for its client when the drain's time is over.
+fn stopping() -> io::Error {
+    io::Error::other("the gateway is shutting down")
+}
+
 impl<W: Wire> AsyncRead for Connection<W> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.read_again.is_empty() {
             if self.fence.is_reached() {
-                return self.poll_hold(cx);
+                let held = self.poll_hold(cx);
+                return if held.is_pending() && self.live.is_cut() { Poll::Ready(Err(stopping())) } else { held };
             }
             let before = buf.filled().len();
             let read = Pin::new(&mut self.wire).poll_read(cx, buf);
             self.note_wait(read.is_pending());
             if read.is_pending() && self.live.is_cut() {
-                return Poll::Ready(Err(io::Error::other("the gateway is shutting down")));
+                return Poll::Ready(Err(stopping()));
             }
             ready!(read)?;
             let read = &buf.filled()[before..];

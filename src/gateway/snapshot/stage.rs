@@ -66,8 +66,8 @@ pub struct Manners {
 #[derive(Debug)]
 #[repr(align(64))]
 pub struct Plan {
-    /// The method as it was written.
-    pub method: Arc<str>,
+    /// The method as it was written, behind a thin pointer: it is only told.
+    pub method: Arc<Box<str>>,
     pub access: authorize::Policy,
     pub limits: throttle::Limits,
     /// In bytes.

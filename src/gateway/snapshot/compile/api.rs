@@ -36,7 +36,7 @@ struct Entry<'c> {
     route: &'c config::Route,
     /// Its place among all of the API's.
     at: usize,
-    method: Arc<str>,
+    method: Arc<Box<str>>,
     path: Arc<str>,
     parameter_names: Vec<Box<str>>,
     checks: validate::Plan,
@@ -144,7 +144,7 @@ impl<'c> Compiler<'c> {
             }
             let throttle = route.throttle.as_ref().map(|throttle| {
                 let policy: Arc<str> = format!("{method} {path}").into();
-                let old = old_limiters.get(&(&**method, &**path)).copied();
+                let old = old_limiters.get(&(&***method, &**path)).copied();
                 Arc::new(Limiter::new(policy, Rate::from(throttle), old, &mut self.rebase))
             });
             limits.push(throttle::Limits { route: throttle, stage: limiter.clone() });
@@ -225,7 +225,7 @@ impl<'c> Compiler<'c> {
             api: &stage.api,
             is_aws: api.errors() == ErrorStyle::Aws,
             // A route that is written for OPTIONS answers preflights itself.
-            ignores_cors: api.definition.cors.is_some() && &**method != "OPTIONS",
+            ignores_cors: api.definition.cors.is_some() && &***method != "OPTIONS",
         };
         let templates = &self.config.server.limits.templates;
         let target = match Target::compile(&route.integration, variables, parameter_names, terms, self.pools, templates)
@@ -263,7 +263,7 @@ impl<'c> Entry<'c> {
         Entry {
             route,
             at,
-            method: route.method.as_str().into(),
+            method: Arc::new(route.method.as_str().into()),
             path: route.path.as_str().into(),
             parameter_names: Pattern::new(&route.path).parameter_names(),
             checks,
@@ -275,7 +275,7 @@ impl Stage {
     /// The limiters of its routes, by method and path.
     fn route_limiters(&self) -> HashMap<(&str, &str), &Limiter> {
         let plans = self.stable_plans.iter();
-        plans.filter_map(|plan| Some(((&*plan.method, plan.path()), plan.limits.route.as_deref()?))).collect()
+        plans.filter_map(|plan| Some(((&**plan.method, plan.path()), plan.limits.route.as_deref()?))).collect()
     }
 }
 
