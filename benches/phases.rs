@@ -93,7 +93,8 @@ fn parsed(text: &str) -> Config {
 /// A gateway that serves, with all but its sockets.
 fn live(text: &str) -> Live {
     let (config, clock) = (parsed(text), Clock::system());
-    let telemetry = Telemetry::open(&config.telemetry, clock.now()).expect("no file is opened");
+    let telemetry =
+        Telemetry::open(&config.telemetry, &config.admin.audit_log, clock.now()).expect("no file is opened");
     let (store, pools) = (Store::in_memory().expect("memory"), Arc::new(Pools::default()));
     let compiled = Snapshot::compile(config, &store, &pools, None);
     let compiled = compiled.unwrap_or_else(|faults| panic!("{}", faults.render(false)));
@@ -127,7 +128,10 @@ fn fields_with_key(key: usize) -> HeaderMap {
 
 /// The plan of the route that `path`, the path below the stage, leads to.
 fn plan<'s>(stage: &'s Stage, path: &str) -> &'s Plan {
-    stage.plan(Variant::Stable, stage.tree().find("GET", path).expect("a route of the configuration").route)
+    stage.plan(
+        Variant::Stable,
+        stage.tree(Variant::Stable).find("GET", path).expect("a route of the configuration").route,
+    )
 }
 
 /// The output of a future that waits only now and then: `again` makes another one if it does.
@@ -136,7 +140,7 @@ fn ready<F: Future>(runtime: &Runtime, again: impl Fn() -> F) -> F::Output {
 }
 
 fn routes(c: &mut Criterion, snapshot: &Snapshot) {
-    let tree = snapshot.stages()[0].tree();
+    let tree = snapshot.stages()[0].tree(Variant::Stable);
     let mut group = c.benchmark_group("route");
     for (name, path) in [
         ("static", format!("/catalogue/shelf-{SHELF}")),
@@ -171,7 +175,7 @@ fn admission(c: &mut Criterion, live: &Live, runtime: &Runtime) {
     let place = snapshot.domains().locate("127.0.0.1", "/shop/prod/x").expect("the stage");
     let stage = snapshot.stage(place.stage);
     let path = format!("/shelves/shelf-{SHELF}/books/7");
-    let (route, plan) = (stage.tree().find("GET", &path).expect("a route").route, plan(stage, &path));
+    let (route, plan) = (stage.tree(Variant::Stable).find("GET", &path).expect("a route").route, plan(stage, &path));
     let now = live.clock().now();
     let mut group = c.benchmark_group("admit");
     for (name, key) in [("rate", BUCKET_KEY), ("rate and quota", QUOTA_KEY)] {
@@ -237,7 +241,7 @@ fn refusal(c: &mut Criterion) {
         group.bench_function(name, |b| {
             b.iter(|| {
                 out.clear();
-                let refused = Refused { answer: black_box(&answer), style, request_id: &id };
+                let refused = Refused { answer: black_box(&answer), style, request_id: &id, custom: None };
                 refused.fields(&mut out);
                 refused.body(&mut out);
             })

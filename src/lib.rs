@@ -9,6 +9,9 @@ pub mod base;
 // What the operator wrote: TOML files → plain typed values with their places, or every fault at once.
 pub mod config;
 
+// JSON Schema: whether a value is what a schema says, and what is wrong with one that is not.
+pub mod schema;
+
 // API definitions that others wrote: OpenAPI documents, every value with its place.
 pub mod openapi;
 

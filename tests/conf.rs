@@ -73,7 +73,7 @@ fn copy_with_addresses(from: &Path, to: &Path, addresses: &[(&str, String)]) {
         let copy = to.join(path.file_name().expect("a name"));
         if path.is_dir() {
             copy_with_addresses(&path, &copy, addresses);
-        } else if path.extension() == Some(OsStr::new("toml")) {
+        } else if path.extension().is_some_and(|extension| extension == "toml" || extension == "yaml") {
             let mut text = fs::read_to_string(&path).expect("a text");
             for (old, new) in addresses {
                 text = text.replace(old, new);

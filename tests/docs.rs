@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tollgate::base::{Answer, Blame, RateFacts, Refusal, RequestId};
+use tollgate::base::{Answer, Blame, RateFacts, Refusal, RequestId, ResponseType};
 use tollgate::config::ErrorStyle;
 use tollgate::gateway::respond::Refused;
 
@@ -38,13 +38,46 @@ chooses the style; a request that reaches no API is answered in the style that a
 
 ";
 
+const GATEWAY_RESPONSES: &str = r#"
+## Gateway responses
+
+An API may say something else in place of these answers, by their type (the column above), in both styles:
+
+```toml
+[apis.shop.gateway_responses.THROTTLED]
+status = 429
+headers = { "Retry-After" = "'1'", "X-Q" = "method.request.querystring.q" }
+templates = { "application/json" = '{"message":$context.error.messageString,"id":"$context.requestId"}' }
+```
+
+An answer takes the gateway response of its own type, else `DEFAULT_4XX` or `DEFAULT_5XX` by the class of its status,
+else what is built in. What is not written stays: the status, the headers, and the body where there is no template; so
+a response with `headers` alone adds them to whatever the answer says. `REQUEST_TOO_LARGE` cannot be customised, nor can
+what is refused before the API is known. In aws style `x-amzn-ErrorType` stays.
+
+A template is chosen by the client's `Accept`; where that names none of them it is the one for `application/json`, else
+the first. It is text with variables, no mapping template: `$context.NAME` (those of the access log, but for what a back
+end did), `$stageVariables.NAME`, `$method.request.header.NAME`, `$method.request.path.NAME` and
+`$method.request.querystring.NAME`. A variable without a value is empty; anything else that begins with `$` stands as it
+is. `$context.error.messageString` is a string of JSON with its quotes. Every other value is escaped for the media type
+it stands in (JSON, HTML and XML), which API Gateway leaves to you.
+
+The value of a header is `'text'`, `method.request.header.NAME`, `.path.NAME`, `.querystring.NAME`, `context.NAME` or
+`stageVariables.NAME`; one without a value is not sent.
+
+| type | status |
+|---|---|
+"#;
+
 fn errors() -> String {
     let mut page = String::from(INTRODUCTION);
-    page += "| code | status | aws status | `x-amzn-ErrorType` | whose doing |\n|---|---|---|---|---|\n";
+    page += "| code | status | aws status | `x-amzn-ErrorType` | gateway response | whose doing |\n";
+    page += "|---|---|---|---|---|---|\n";
     for refusal in Refusal::all() {
         let (code, status, blame) = (refusal.code(), refusal.status(), blame(refusal));
         let (aws_status, aws_type) = (refusal.aws_status(), refusal.aws_error_type());
-        page += &format!("| [`{code}`](#{code}) | {status} | {aws_status} | `{aws_type}` | {blame} |\n");
+        let kind = refusal.response_type().as_str();
+        page += &format!("| [`{code}`](#{code}) | {status} | {aws_status} | `{aws_type}` | `{kind}` | {blame} |\n");
     }
     page += "\n## What an answer looks like\n\n";
     page += &format!(
@@ -52,6 +85,11 @@ fn errors() -> String {
         example(ErrorStyle::Standard)
     );
     page += &format!("In aws style, what API Gateway sends:\n\n```http\n{}```\n", example(ErrorStyle::Aws));
+    page += GATEWAY_RESPONSES;
+    for kind in ResponseType::all() {
+        let status = kind.status().map_or("that of the answer".to_owned(), |status| status.to_string());
+        page += &format!("| `{}` | {status} |\n", kind.as_str());
+    }
     for refusal in Refusal::all() {
         page += &format!("\n## {}\n\n", refusal.code());
         page += &format!("**{} {}.** {}\n\n", refusal.status(), refusal.title(), refusal.doc());
@@ -74,7 +112,7 @@ fn example(style: ErrorStyle) -> String {
     let answer = Answer::new(Refusal::RateExceeded, "The rate of this API key's usage plan is exceeded.");
     let id = RequestId::generate(1_790_000_000_000, 1);
     let answer = answer.with_retry_after(1).with_rate(rate);
-    let reply = Refused { answer: &answer, style, request_id: &id }.reply();
+    let reply = Refused { answer: &answer, style, request_id: &id, custom: None }.reply();
     let mut text = format!("HTTP/1.1 {} Too Many Requests\n", reply.status);
     for (name, value) in &reply.fields {
         text += &format!("{name}: {}\n", value.to_str().unwrap());

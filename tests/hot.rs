@@ -93,7 +93,7 @@ usage_plans = ["tiny"]
 fn live() -> Live {
     let config = config::parse(CONFIGURATION).unwrap_or_else(|faults| panic!("{}", faults.render(false)));
     let clock = Clock::manual(1_790_000_000_000);
-    let telemetry = Telemetry::open(&config.telemetry, clock.now()).unwrap();
+    let telemetry = Telemetry::open(&config.telemetry, &config.admin.audit_log, clock.now()).unwrap();
     let (store, pools) = (Store::in_memory().unwrap(), Arc::new(Pools::default()));
     let compiled = Snapshot::compile(config, &store, &pools, None).unwrap();
     Live::new(clock, telemetry, store, pools, compiled)
@@ -142,7 +142,7 @@ fn route<'s, 'h>(snapshot: &'s Snapshot, head: &Head<'h>) -> (&'s Stage, &'s Pla
     assert!(matches!(path, std::borrow::Cow::Borrowed(_)));
     let place = snapshot.domains().locate(head.host, head.path).unwrap();
     let stage = snapshot.stage(place.stage);
-    let matched = stage.tree().find(head.method, place.path).unwrap();
+    let matched = stage.tree(Variant::Stable).find(head.method, place.path).unwrap();
     (stage, stage.plan(Variant::Stable, matched.route), matched.params.iter().copied().collect())
 }
 
@@ -159,7 +159,7 @@ fn an_admitted_request_with_a_key_allocates_only_what_it_sends() {
     let caller =
         check("authorize", AUTHORIZED, || authorize::check(plan.access, snapshot.keys(), place.stage, &head).unwrap());
     let grant = caller.member().map(grant_of);
-    let route = stage.tree().find(head.method, place.path).unwrap().route;
+    let route = stage.tree(Variant::Stable).find(head.method, place.path).unwrap().route;
     // The first request of a key waits for its quota to be reserved.
     block_on(throttle::admit(&plan.limits, grant, route, live.clock(), now)).unwrap();
     check("admit", ADMITTED, || {
@@ -168,6 +168,8 @@ fn an_admitted_request_with_a_key_allocates_only_what_it_sends() {
     let Target::Http(http) = &plan.target else { panic!("an HTTP integration") };
     let (id, trace) = (RequestId::generate(now.unix_ms, 7), Trace::from_head(&head, now));
     let context = Context {
+        body: b"",
+        path_overrides: &[],
         request_id: id.as_bytes(),
         api: &stage.name().api,
         stage: &stage.name().stage,
@@ -248,7 +250,7 @@ fn a_refusal_allocates_nothing() {
     for (name, style) in [("standard", ErrorStyle::Standard), ("aws", ErrorStyle::Aws)] {
         check(name, REFUSED, || {
             out.clear();
-            let refused = Refused { answer: &answer, style, request_id: &id };
+            let refused = Refused { answer: &answer, style, request_id: &id, custom: None };
             refused.fields(&mut out);
             refused.body(&mut out);
             assert_eq!(refused.status(), 429);
@@ -263,7 +265,7 @@ fn refused(live: &Live, snapshot: &Snapshot, head: &Head<'_>) -> Answer {
     let place = snapshot.domains().locate(head.host, head.path).unwrap();
     let caller = authorize::check(plan.access, snapshot.keys(), place.stage, head).unwrap();
     let grant = caller.member().map(grant_of);
-    let route = stage.tree().find(head.method, place.path).unwrap().route;
+    let route = stage.tree(Variant::Stable).find(head.method, place.path).unwrap().route;
     let admit = || throttle::admit(&plan.limits, grant, route, live.clock(), now).now_or_never().expect("at once");
     admit().unwrap();
     admit().unwrap_err()

@@ -13,6 +13,8 @@ need curl curl
 # For disks that fail and clocks that jump.
 need mkfs.ext4 e2fsprogs
 need faketime faketime
+# An ACME server.
+need pebble pebble
 
 passed=0 failed=0 broken=()
 log=$(mktemp)

@@ -2,6 +2,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use super::Violation;
+
 /// Whose doing a refusal is; what dashboards split errors by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
@@ -25,7 +27,7 @@ struct Row {
 struct AwsRow {
     status: u16,
     error_type: &'static str,
-    /// The body's bytes, spacing as recorded from the service.
+    /// The body's bytes, spacing as recorded from the service. A message `…` is the answer's detail.
     body: &'static str,
 }
 
@@ -50,6 +52,12 @@ refusals! {
     /// The request breaks HTTP's grammar or is ambiguous, so it is not judged any further.
     MalformedRequest = "malformed_request", 400, "Bad Request", Client,
         aws 400 "BadRequestException" r#"{"message":"Bad Request"}"#;
+    /// Parameters are not what the operation says, and perhaps the body too; the problem lists every violation.
+    InvalidParameters = "invalid_parameters", 400, "Invalid parameters", Client,
+        aws 400 "BadRequestException" r#"{"message":"…"}"#;
+    /// The body is not what the operation says; the problem lists every violation.
+    InvalidBody = "invalid_body", 400, "Invalid body", Client,
+        aws 400 "BadRequestException" r#"{"message":"Invalid request body"}"#;
     /// The route wants an API key and the request carries none in `x-api-key`.
     MissingApiKey = "missing_api_key", 401, "API key required", Client,
         aws 403 "ForbiddenException" r#"{"message":"Forbidden"}"#;
@@ -74,21 +82,27 @@ refusals! {
     /// The path has routes, none of them for this method; `Allow` lists theirs.
     MethodNotAllowed = "method_not_allowed", 405, "Method not allowed", Client,
         aws 403 "MissingAuthenticationTokenException" r#"{"message":"Missing Authentication Token"}"#;
+    /// Only in aws style: no route has this path and method, and the request's `Authorization` is no AWS signature.
+    IncompleteSignature = "incomplete_signature", 403, "Incomplete signature", Client,
+        aws 403 "IncompleteSignatureException" r#"{"message":"…"}"#;
+    /// No content that the operation declares suits the request's `Accept`.
+    NotAcceptable = "not_acceptable", 406, "Not acceptable", Client,
+        aws 406 "NotAcceptableException" r#"{"message":"Not Acceptable"}"#;
     /// The client sent its request too slowly.
     RequestTimeout = "request_timeout", 408, "Request timed out", Client,
         aws 408 "RequestTimeoutException" r#"{"message":"Request Timeout"}"#;
     /// The body is larger than the limit.
     BodyTooLarge = "body_too_large", 413, "Request body too large", Client,
         aws 413 "RequestTooLargeException" r#"{"message":"Request Too Long"}"#;
+    /// The route takes no body of this type or in this coding.
+    UnsupportedMediaType = "unsupported_media_type", 415, "Unsupported media type", Client,
+        aws 415 "BadRequestException" r#"{"message": "Unsupported Media Type"}"#;
     /// The request target is longer than the limit for the whole head.
     UriTooLong = "uri_too_long", 414, "Request target too long", Client,
         aws 414 "RequestTooLargeException" r#"{"message":"Request-URI Too Long"}"#;
     /// The request line and header fields together are larger than the limit.
     HeadersTooLarge = "headers_too_large", 431, "Request header fields too large", Client,
         aws 431 "RequestTooLargeException" r#"{"message":"Request Header Fields Too Large"}"#;
-    /// The body's type or coding is none that the route takes.
-    UnsupportedMediaType = "unsupported_media_type", 415, "Unsupported media type", Client,
-        aws 415 "BadRequestException" r#"{"message": "Unsupported Media Type"}"#;
     /// The API key has spent its rate and burst.
     RateExceeded = "rate_exceeded", 429, "Rate exceeded", Client,
         aws 429 "TooManyRequestsException" r#"{"message":"Too Many Requests"}"#;
@@ -107,6 +121,9 @@ refusals! {
     /// The back end refused or reset the connection, or its answer is not HTTP.
     BackEndFailed = "back_end_failed", 502, "Back end failed", BackEnd,
         aws 504 "InternalServerErrorException" r#"{"message": "Internal server error"}"#;
+    /// The back end's answer is not what the operation says; the log says where.
+    ResponseBreaksContract = "response_breaks_contract", 502, "Back end broke its contract", BackEnd,
+        aws 502 "InternalServerErrorException" r#"{"message": "Internal server error"}"#;
     /// Every target of the integration is unhealthy.
     NoHealthyBackEnd = "no_healthy_back_end", 503, "No healthy back end", BackEnd,
         aws 503 "ServiceUnavailableException" r#"{"message":"Service Unavailable"}"#;
@@ -145,6 +162,12 @@ impl Refusal {
         self.row().blame
     }
 
+    /// Whether the request is not what its operation says.
+    pub fn is_of_validation(self) -> bool {
+        use Refusal::{InvalidBody, InvalidParameters, NotAcceptable, UnsupportedMediaType};
+        matches!(self, InvalidParameters | InvalidBody | NotAcceptable | UnsupportedMediaType)
+    }
+
     /// One sentence on when this happens, for the documentation.
     pub fn doc(self) -> &'static str {
         DOCS[self as usize].trim()
@@ -165,6 +188,12 @@ impl Refusal {
         self.row().aws.body
     }
 
+    /// What is said in API Gateway's body; `None`: the answer's detail.
+    pub fn aws_message(self) -> Option<&'static str> {
+        let message = self.aws_body().split_once(':').map(|(_, message)| message.trim_start());
+        message.and_then(|message| message.strip_prefix('"')?.strip_suffix("\"}")).filter(|message| *message != "…")
+    }
+
     fn row(self) -> &'static Row {
         &TABLE[self as usize]
     }
@@ -178,11 +207,11 @@ pub struct RateFacts {
     /// Requests that the limit allows in `window_s`.
     pub limit: u64,
     /// Seconds in which `limit` requests become available.
-    pub window_s: u64,
+    pub window_s: u32,
     /// Requests left now.
     pub remaining: u64,
     /// Seconds until there is more.
-    pub reset_s: u64,
+    pub reset_s: u32,
 }
 
 /// What the log may know about a refusal and the client may not.
@@ -218,12 +247,18 @@ pub struct Answer {
     /// The value of `Allow`.
     pub allow: Option<Arc<str>>,
     pub rate: Option<RateFacts>,
+    violations: Option<Box<Violations>>,
     pub log: LogDetail,
 }
 
+/// Behind a thin pointer, which keeps an answer small.
+#[derive(Debug)]
+struct Violations(Vec<Violation>);
+
 impl Answer {
     pub fn new(refusal: Refusal, detail: impl Into<Cow<'static, str>>) -> Answer {
-        Answer { refusal, detail: detail.into(), retry_after_s: None, allow: None, rate: None, log: LogDetail(None) }
+        let (detail, log) = (detail.into(), LogDetail(None));
+        Answer { refusal, detail, retry_after_s: None, allow: None, rate: None, violations: None, log }
     }
 
     /// Adds what only the log may say.
@@ -240,6 +275,16 @@ impl Answer {
     pub fn with_allow(mut self, methods: Arc<str>) -> Answer {
         self.allow = Some(methods);
         self
+    }
+
+    pub fn with_violations(mut self, violations: Vec<Violation>) -> Answer {
+        self.violations = Some(Box::new(Violations(violations)));
+        self
+    }
+
+    /// Where the request is not what its operation says.
+    pub fn violations(&self) -> &[Violation] {
+        self.violations.as_ref().map_or(&[], |violations| &violations.0)
     }
 
     pub fn with_rate(mut self, rate: RateFacts) -> Answer {
@@ -259,6 +304,9 @@ mod tests {
         for (row, refusal) in TABLE.iter().zip(Refusal::all()) {
             assert_eq!(row.code, refusal.code());
             assert!(refusal.doc().ends_with('.'), "{}", refusal.doc());
+            let body: serde_json::Value = serde_json::from_str(refusal.aws_body()).unwrap();
+            let said = body.as_object().unwrap().values().next().unwrap();
+            assert_eq!(said, refusal.aws_message().unwrap_or("…"));
         }
     }
 

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{Ascii, hex};
+use super::{Ascii, Now, base64, hex};
 
 /// The name under which a request is known in its answer, in logs and at the back end.
 ///
@@ -34,6 +34,15 @@ impl RequestId {
         RequestId(Ascii::of(&[&text]))
     }
 
+    /// The second name that API Gateway gives a request, which no client can choose: its `x-amz-apigw-id`. 16 characters
+    /// of base64, from this id and the moment at which the request began.
+    pub fn extended(&self, started: Now) -> Ascii<16> {
+        let fold = |hash: u128, byte: &u8| (hash ^ u128::from(*byte)).wrapping_mul(FNV_PRIME);
+        let moment = started.mono_ns.to_be_bytes();
+        let hash = self.as_bytes().iter().chain(&moment).fold(FNV_OFFSET, fold);
+        Ascii::of(&[&base64::<16>(&hash.to_be_bytes()[..11])])
+    }
+
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
@@ -43,6 +52,10 @@ impl RequestId {
         self.0.as_bytes()
     }
 }
+
+/// Of the hash FNV-1a in 128 bits.
+const FNV_OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+const FNV_PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,6 +78,15 @@ mod tests {
         let id = RequestId::generate(0x0190_0000_0001, u128::MAX);
         assert_eq!(id.as_str(), "01900000-0001-7fff-bfff-ffffffffffff");
         assert!(RequestId::generate(1, u128::MAX).as_str() < RequestId::generate(2, 0).as_str());
+    }
+
+    #[test]
+    fn the_second_name_is_eleven_bytes_of_base64_and_differs_from_request_to_request() {
+        let now = |mono_ns| Now { mono_ns, unix_ms: 0 };
+        let id = RequestId::from_client(b"request-1").unwrap();
+        let text = id.extended(now(1));
+        assert!(text.as_str().len() == 16 && text.as_str().ends_with('='), "{}", text.as_str());
+        assert_ne!(text.as_str(), id.extended(now(2)).as_str());
     }
 
     #[test]

@@ -78,6 +78,21 @@ const HEX_PAIRS: [[u8; 2]; 256] = {
     pairs
 };
 
+/// `bytes` in base64 with its padding (RFC 4648 section 4), `N` digits: four for each three bytes begun.
+pub fn base64<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = [b'='; N];
+    for (four, three) in text.chunks_exact_mut(4).zip(bytes.chunks(3)) {
+        let mut block = [0; 4];
+        block[1..=three.len()].copy_from_slice(three);
+        let bits = u32::from_be_bytes(block);
+        for (at, digit) in four.iter_mut().enumerate().take(three.len() + 1) {
+            *digit = DIGITS[(bits >> (18 - 6 * at)) as usize & 63];
+        }
+    }
+    text
+}
+
 /// A text of at most `N` ASCII characters, held inline.
 #[derive(Clone, Copy)]
 pub struct Ascii<const N: usize> {
@@ -110,6 +125,12 @@ impl<const N: usize> Ascii<N> {
     }
 }
 
+impl<const N: usize> std::fmt::Debug for Ascii<N> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +148,21 @@ mod tests {
             let (all, last) = (hex::<32>(number), hex::<2>(number));
             proptest::prop_assert_eq!(String::from_utf8_lossy(&all), format!("{number:032x}"));
             proptest::prop_assert_eq!(String::from_utf8_lossy(&last), format!("{:02x}", number & 0xff));
+        }
+
+        #[test]
+        fn base64_has_six_bits_a_digit(bytes in proptest::collection::vec(proptest::num::u8::ANY, 11)) {
+            let text = base64::<16>(&bytes);
+            let value = |digit: &u8| match digit {
+                b'A'..=b'Z' => digit - b'A',
+                b'a'..=b'z' => digit - b'a' + 26,
+                b'0'..=b'9' => digit - b'0' + 52,
+                b'+' => 62,
+                _ => 63,
+            };
+            let bits = text[..15].iter().fold(0u128, |bits, digit| bits << 6 | u128::from(value(digit))) >> 2;
+            proptest::prop_assert_eq!(&bits.to_be_bytes()[5..], &bytes[..]);
+            proptest::prop_assert_eq!(text[15], b'=');
         }
 
         #[test]

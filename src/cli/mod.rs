@@ -9,10 +9,13 @@ mod check;
 mod completions;
 pub mod demo;
 mod explain;
+mod export;
 mod health;
+mod import;
 mod plan;
 mod promote;
 mod purge;
+mod quick;
 mod reload;
 mod routes;
 mod run;
@@ -52,6 +55,10 @@ enum Command {
     Explain(explain::Explain),
     /// List every route of every stage
     Routes(routes::Routes),
+    /// Print what would serve the API of a document of another kind
+    Import(import::Import),
+    /// Print the API of a stage as an OpenAPI document
+    Export(export::Export),
     /// Put cached answers out of use, by URL, prefix or tag
     Purge(purge::Purge),
     /// Show what API keys have used of their quotas, and grant more
@@ -77,6 +84,8 @@ pub fn main() -> ExitCode {
         Command::Promote(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Routes(command) => command.run(),
+        Command::Import(command) => command.run(),
+        Command::Export(command) => command.run(),
         Command::Purge(command) => command.run(),
         Command::Usage(command) => command.run(),
         Command::Health(command) => command.run(),

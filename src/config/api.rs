@@ -2,10 +2,11 @@ use std::path::PathBuf;
 
 use indexmap::IndexMap;
 
+use super::gateway_response::read_gateway_responses;
 use super::read::{Table, Value};
 
 use super::uri::read_origin;
-use super::{Definition, Located, Route, Span, Stage, name};
+use super::{Cors, Definition, Located, RequestValidation, ResponseValidation, Route, Span, Stage, name};
 
 /// `[apis.NAME]`: a REST API with what it serves and its stages.
 #[derive(Debug)]
@@ -20,6 +21,12 @@ pub struct Api {
     /// `errors`, where it is written.
     pub written_errors: Option<ErrorStyle>,
     pub definition: Definition,
+    /// `method_override`: whether a `POST` may name its method in `X-HTTP-Method-Override`. False unless written.
+    pub method_override: bool,
+    /// `validate_requests`, where it is written.
+    pub validate_requests: Option<RequestValidation>,
+    /// `validate_responses`, where it is written.
+    pub validate_responses: Option<ResponseValidation>,
     pub stages: IndexMap<String, Stage>,
 }
 
@@ -45,7 +52,20 @@ pub enum ErrorStyle {
     Aws,
 }
 
-const KEYS: &[&str] = &["protocol", "definition", "basepath", "to", "errors", "routes", "stages"];
+const KEYS: &[&str] = &[
+    "protocol",
+    "definition",
+    "basepath",
+    "to",
+    "errors",
+    "routes",
+    "stages",
+    "gateway_responses",
+    "cors",
+    "method_override",
+    "validate_requests",
+    "validate_responses",
+];
 
 impl Api {
     /// As it is written, else as the document suggests, else standard.
@@ -70,7 +90,15 @@ impl Api {
             base_path: table.or("basepath", BasePath::Ignore, BasePath::read),
             forward_to: table.optional("to", |value| value.located(read_origin)),
             written_errors: table.optional("errors", ErrorStyle::read),
-            definition: Definition { routes: table.list("routes", Route::read), ..Definition::default() },
+            definition: Definition {
+                routes: table.list("routes", Route::read),
+                gateway_responses: table.optional("gateway_responses", read_gateway_responses).unwrap_or_default(),
+                cors: table.optional("cors", Cors::read),
+                ..Definition::default()
+            },
+            method_override: table.or("method_override", false, Value::bool),
+            validate_requests: table.optional("validate_requests", RequestValidation::read),
+            validate_responses: table.optional("validate_responses", ResponseValidation::read),
             stages: read_stages(table),
         })
     }

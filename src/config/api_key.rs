@@ -30,10 +30,10 @@ impl ApiKey {
     }
 }
 
-/// SHA-256 of a text.
-pub(super) fn digest(text: &str) -> KeyDigest {
+/// SHA-256.
+pub fn digest(text: &[u8]) -> KeyDigest {
     let mut bytes = KeyDigest::default();
-    bytes.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, text.as_bytes()).as_ref());
+    bytes.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, text).as_ref());
     bytes
 }
 
@@ -66,7 +66,7 @@ fn read_value(value: Value<'_>) -> Option<KeyDigest> {
             "use letters, digits and punctuation",
         );
     }
-    Some(digest(&key))
+    Some(digest(key.as_bytes()))
 }
 
 fn read_sha256(value: Value<'_>) -> Option<KeyDigest> {

@@ -1,7 +1,8 @@
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use super::{Cors, ErrorStyle, GatewayResponse, Located, ResponseType, Route, Span};
+use super::read::Value as ReadValue;
+use super::{Cors, ErrorStyle, GatewayResponse, Located, ResponseType, Route, Span, Validator};
 
 /// What an API serves: its routes and what they have in common, whether its TOML says so or an OpenAPI document does.
 #[derive(Debug, Default)]
@@ -71,6 +72,15 @@ pub enum Dialect {
     Draft202012,
 }
 
+/// What of requests is checked, whatever a document says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RequestValidation {
+    Off,
+    Parameters,
+    Body,
+    All,
+}
+
 /// What becomes of an answer that breaks its operation's contract.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ResponseValidation {
@@ -80,6 +90,45 @@ pub enum ResponseValidation {
     Log,
     /// The client gets 502 instead.
     Enforce,
+}
+
+const REQUESTS: &[(&str, RequestValidation)] = &[
+    ("off", RequestValidation::Off),
+    ("parameters", RequestValidation::Parameters),
+    ("body", RequestValidation::Body),
+    ("all", RequestValidation::All),
+];
+
+const RESPONSES: &[(&str, ResponseValidation)] =
+    &[("off", ResponseValidation::Off), ("log", ResponseValidation::Log), ("enforce", ResponseValidation::Enforce)];
+
+impl RequestValidation {
+    pub(super) fn read(value: ReadValue<'_>) -> Option<RequestValidation> {
+        value.word(REQUESTS)
+    }
+
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        REQUESTS[self as usize].0
+    }
+
+    pub fn validator(self) -> Validator {
+        Validator {
+            checks_parameters: matches!(self, RequestValidation::Parameters | RequestValidation::All),
+            checks_body: matches!(self, RequestValidation::Body | RequestValidation::All),
+        }
+    }
+}
+
+impl ResponseValidation {
+    pub(super) fn read(value: ReadValue<'_>) -> Option<ResponseValidation> {
+        value.word(RESPONSES)
+    }
+
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        RESPONSES[self as usize].0
+    }
 }
 
 /// Something that a document declares and this release does not serve.

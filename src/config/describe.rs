@@ -6,10 +6,11 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Api, ApiKey, Canary, Certificate, ClientAuth, Config, Domain, HealthCheck, HttpIntegration, IntegrationKind,
-    KeyDigest, KeyPart, Listen, ListenTls, Located, LogDestination, LogFormat, ParameterMapping, ParameterSource,
-    ParameterTarget, Route, RouteCache, Server, Sources, Stage, StageCache, Sticky, Target, Telemetry, TemplateLimits,
-    Throttle, UpstreamTls, UsagePlan, api_key,
+    Acme, Admin, Api, ApiKey, Canary, Certificate, ClientAuth, Config, Domain, GatewayResponse, HealthCheck,
+    HttpIntegration, IntegrationKind, KeyDigest, KeyPart, Listen, ListenTls, Located, LogDestination, LogFormat,
+    ParameterMapping, ParameterSource, ParameterTarget, RequestValidation, ResponseHeaderSource, Route, RouteCache,
+    Server, Sources, Stage, StageCache, Sticky, Target, Telemetry, TemplateLimits, Throttle, UpstreamTls, UsagePlan,
+    api_key,
 };
 use crate::base::units::{write_duration, write_size};
 
@@ -17,12 +18,13 @@ impl Config {
     /// Every setting with its default where none was written, in the order of the files.
     ///
     /// Routes stand under `"METHOD /path"`. A secret is shown by the start of its digest, so that a change
-    /// of it is seen; the admin token only as set or null.
+    /// of it is seen; admin tokens only by name.
     pub fn describe(&self) -> Value {
         let describe = Describe { sources: &self.sources };
         json!({
             "server": describe_server(&self.server),
-            "admin": { "listen": *self.admin.listen, "token": self.admin.token.as_ref().map(|_| "set") },
+            "acme": describe.acme(&self.acme),
+            "admin": describe_admin(&self.admin),
             "state": { "dir": self.state.dir.display().to_string(), "unsaved_max": self.state.unsaved_max },
             "telemetry": describe_telemetry(&self.telemetry),
             "apis": named(&self.apis, |api| describe.api(api)),
@@ -46,7 +48,7 @@ impl Describe<'_> {
     /// The text itself, or a mark for one that came from the environment or a file.
     fn text(self, text: &str) -> String {
         match self.sources.is_expanded(text) {
-            true => format!("(secret) {}", hex(&api_key::digest(text)[..4])),
+            true => format!("(secret) {}", hex(&api_key::digest(text.as_bytes())[..4])),
             false => text.to_owned(),
         }
     }
@@ -55,14 +57,43 @@ impl Describe<'_> {
         texts.into_iter().map(|(name, text)| (name.clone(), json!(self.text(text)))).collect::<Map<_, _>>().into()
     }
 
+    fn acme(self, acme: &Acme) -> Value {
+        json!({
+            "agree_tos": acme.agree_tos,
+            "email": acme.email.as_deref().map(|email| self.text(email)),
+            "directory": self.text(&acme.directory),
+            "ca": acme.ca.as_ref().map(|ca| ca.display().to_string()),
+        })
+    }
+
     fn api(self, api: &Api) -> Value {
         let mut members = Map::from_iter([
             ("protocol".to_owned(), "REST".into()),
             ("errors".to_owned(), api.errors().as_str().into()),
         ]);
         members.extend(self.definition(&api.definition));
+        members.insert("method_override".to_owned(), api.method_override.into());
+        members.insert("validate_requests".to_owned(), api.validate_requests.map(RequestValidation::as_str).into());
+        let responses = api.validate_responses.unwrap_or(api.definition.validate_responses);
+        members.insert("validate_responses".to_owned(), responses.as_str().into());
         members.insert("stages".to_owned(), named(&api.stages, |stage| self.stage(stage)));
         members.into()
+    }
+
+    fn gateway_response(self, response: &GatewayResponse) -> Value {
+        let header = |(name, source): &(String, ResponseHeaderSource)| {
+            let source = match source {
+                ResponseHeaderSource::Static(text) => format!("'{}'", self.text(text)),
+                source => source.to_string(),
+            };
+            (name.clone(), json!(source))
+        };
+        let template = |(media_type, text): (&String, &Located<String>)| (media_type.clone(), json!(self.text(text)));
+        json!({
+            "status": response.status,
+            "headers": response.headers.iter().map(header).collect::<Map<_, _>>(),
+            "templates": response.templates.iter().map(template).collect::<Map<_, _>>(),
+        })
     }
 
     fn route(self, route: &Route) -> Value {
@@ -125,7 +156,7 @@ impl Describe<'_> {
 
     /// Of texts in PEM only the start of a digest: they are long or secret, and it is only asked whether they changed.
     fn tls(self, tls: &UpstreamTls) -> Value {
-        let digest = |pem: &str| format!("sha256:{}", hex(&api_key::digest(pem)[..4]));
+        let digest = |pem: &str| format!("sha256:{}", hex(&api_key::digest(pem.as_bytes())[..4]));
         json!({
             "ca": tls.ca_pem.as_deref().map(digest),
             "cert": tls.client.as_ref().map(|client| digest(&client.cert_pem)),
@@ -181,6 +212,24 @@ impl Describe<'_> {
     }
 }
 
+fn describe_admin(admin: &Admin) -> Value {
+    json!({
+        "listen": *admin.listen,
+        "tokens": admin.tokens.iter().map(|token| token.name.as_str()).collect::<Vec<_>>(),
+        "hosts": admin.hosts,
+        "audit_log": { "path": describe_destination(&admin.audit_log) },
+    })
+}
+
+fn describe_destination(destination: &LogDestination) -> String {
+    match destination {
+        LogDestination::Stdout => "stdout".to_owned(),
+        LogDestination::Stderr => "stderr".to_owned(),
+        LogDestination::Off => "off".to_owned(),
+        LogDestination::File(path) => path.display().to_string(),
+    }
+}
+
 fn describe_server(server: &Server) -> Value {
     let limits = &server.limits;
     json!({
@@ -231,6 +280,7 @@ fn describe_listen_tls(tls: &ListenTls) -> Value {
     let pair = |it: &Certificate| json!({ "cert": it.cert.display().to_string(), "key": it.key.display().to_string() });
     json!({
         "certificates": tls.certificates.iter().map(pair).collect::<Vec<_>>(),
+        "acme": tls.acme.iter().map(|it| values(&it.names)).collect::<Vec<_>>(),
         "min_version": tls.min_version.as_str(),
         "client_ca": tls.client_auth.as_ref().map(|auth| auth.ca.display().to_string()),
         "client_auth": tls.client_auth.as_ref().map(ClientAuth::as_str),
@@ -238,12 +288,7 @@ fn describe_listen_tls(tls: &ListenTls) -> Value {
 }
 
 fn describe_telemetry(telemetry: &Telemetry) -> Value {
-    let path = match &telemetry.access_log.destination {
-        LogDestination::Stdout => "stdout".to_owned(),
-        LogDestination::Stderr => "stderr".to_owned(),
-        LogDestination::Off => "off".to_owned(),
-        LogDestination::File(path) => path.display().to_string(),
-    };
+    let path = describe_destination(&telemetry.access_log.destination);
     json!({
         "access_log": { "path": path, "format": describe_format(&telemetry.access_log.format) },
         "key_labels": telemetry.key_labels_max,

@@ -3,12 +3,13 @@ use std::collections::HashMap;
 use indexmap::IndexMap;
 
 use super::read::{Table, Value};
-use super::{Admin, Api, ApiKey, Config, Domain, Located, Server, Sources, Span, State, Telemetry, UsagePlan};
+use super::{Acme, Admin, Api, ApiKey, Config, Domain, Located, Server, Sources, Span, State, Telemetry, UsagePlan};
 
 /// A configuration that is not complete yet.
 #[derive(Default)]
 pub(super) struct Draft {
     server: Section<Server>,
+    acme: Section<Acme>,
     admin: Section<Admin>,
     state: Section<State>,
     telemetry: Section<Telemetry>,
@@ -31,6 +32,7 @@ impl Draft {
     /// Adds what one file says.
     pub fn read(&mut self, root: Table<'_>) {
         self.server.read(root.get("server"), Server::read);
+        self.acme.read(root.get("acme"), Acme::read);
         self.admin.read(root.get("admin"), Admin::read);
         self.state.read(root.get("state"), State::read);
         self.telemetry.read(root.get("telemetry"), Telemetry::read);
@@ -43,6 +45,7 @@ impl Draft {
     pub fn into_config(self, sources: Sources) -> Config {
         Config {
             server: self.server.take(),
+            acme: self.acme.take(),
             admin: self.admin.take(),
             state: self.state.take(),
             telemetry: self.telemetry.take(),

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use annotate_snippets::Level;
 use serde_json::{Value, json};
 
 use super::source::Pages;
@@ -72,7 +73,12 @@ impl Faults {
 
     /// All faults as text for people: place, line, caret, help. With terminal colours where `color` is true.
     pub fn render(&self, color: bool) -> String {
-        super::render::render(&self.sources, &self.faults, color)
+        super::render::render(&self.sources, &self.faults, &Level::ERROR, color)
+    }
+
+    /// The same as warnings, of what may be meant.
+    pub fn render_as_warnings(&self, color: bool) -> String {
+        super::render::render(&self.sources, &self.faults, &Level::WARNING, color)
     }
 
     /// `[{file, line, column, message, help}]`; line and column are null for a fault of a whole file.

@@ -1,57 +1,11 @@
+use std::fmt;
+
 use indexmap::IndexMap;
 
-use super::{Located, Span};
-
-/// The kinds of answers that the gateway gives by itself, in API Gateway's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ResponseType {
-    AccessDenied,
-    ApiConfigurationError,
-    AuthorizerConfigurationError,
-    AuthorizerFailure,
-    BadRequestBody,
-    BadRequestParameters,
-    Default4xx,
-    Default5xx,
-    ExpiredToken,
-    IntegrationFailure,
-    IntegrationTimeout,
-    InvalidApiKey,
-    InvalidSignature,
-    MissingAuthenticationToken,
-    QuotaExceeded,
-    RequestTooLarge,
-    ResourceNotFound,
-    Throttled,
-    Unauthorized,
-    UnsupportedMediaType,
-    WafFiltered,
-}
-
-/// Every type, as API Gateway writes it.
-const NAMES: &[(&str, ResponseType)] = &[
-    ("ACCESS_DENIED", ResponseType::AccessDenied),
-    ("API_CONFIGURATION_ERROR", ResponseType::ApiConfigurationError),
-    ("AUTHORIZER_CONFIGURATION_ERROR", ResponseType::AuthorizerConfigurationError),
-    ("AUTHORIZER_FAILURE", ResponseType::AuthorizerFailure),
-    ("BAD_REQUEST_BODY", ResponseType::BadRequestBody),
-    ("BAD_REQUEST_PARAMETERS", ResponseType::BadRequestParameters),
-    ("DEFAULT_4XX", ResponseType::Default4xx),
-    ("DEFAULT_5XX", ResponseType::Default5xx),
-    ("EXPIRED_TOKEN", ResponseType::ExpiredToken),
-    ("INTEGRATION_FAILURE", ResponseType::IntegrationFailure),
-    ("INTEGRATION_TIMEOUT", ResponseType::IntegrationTimeout),
-    ("INVALID_API_KEY", ResponseType::InvalidApiKey),
-    ("INVALID_SIGNATURE", ResponseType::InvalidSignature),
-    ("MISSING_AUTHENTICATION_TOKEN", ResponseType::MissingAuthenticationToken),
-    ("QUOTA_EXCEEDED", ResponseType::QuotaExceeded),
-    ("REQUEST_TOO_LARGE", ResponseType::RequestTooLarge),
-    ("RESOURCE_NOT_FOUND", ResponseType::ResourceNotFound),
-    ("THROTTLED", ResponseType::Throttled),
-    ("UNAUTHORIZED", ResponseType::Unauthorized),
-    ("UNSUPPORTED_MEDIA_TYPE", ResponseType::UnsupportedMediaType),
-    ("WAF_FILTERED", ResponseType::WafFiltered),
-];
+use super::parameter::{is_unmappable, read_field_name};
+use super::read::{Value, suggest};
+use super::{Located, Span, name};
+pub use crate::base::ResponseType;
 
 /// What an API says instead of one of the gateway's own answers.
 #[derive(Clone, Debug)]
@@ -82,31 +36,124 @@ pub enum ResponseHeaderSource {
     StageVariable(String),
 }
 
-impl ResponseType {
-    /// Every type, in the order of its names.
-    pub fn all() -> impl Iterator<Item = ResponseType> {
-        NAMES.iter().map(|(_, kind)| *kind)
-    }
+/// By which API Gateway's documents call their parts.
+const HEADER_PREFIX: &str = "gatewayresponse.header.";
 
-    pub fn from_name(name: &str) -> Option<ResponseType> {
-        NAMES.iter().find(|(written, _)| *written == name).map(|(_, kind)| *kind)
-    }
+/// Reads `[apis.NAME.gateway_responses]`: a table for each type.
+pub(super) fn read_gateway_responses(value: Value<'_>) -> Option<IndexMap<ResponseType, GatewayResponse>> {
+    let entry = |value: Value<'_>| Some((read_type(value)?, GatewayResponse::read(value)?));
+    Some(value.entries()?.into_iter().filter_map(entry).collect())
+}
 
-    /// As API Gateway writes it.
-    pub fn as_str(self) -> &'static str {
-        NAMES[self as usize].0
+fn read_type(value: Value<'_>) -> Option<ResponseType> {
+    match ResponseType::from_name(value.name()) {
+        Some(kind) if kind.is_customisable() => Some(kind),
+        Some(_) => {
+            value.at_name(format!("`{}` is always answered alike", value.name()), "leave it out");
+            None
+        }
+        None => {
+            let names: Vec<&str> = ResponseType::all().map(ResponseType::as_str).collect();
+            let help = suggest(value.name(), &names, "the types are");
+            value.at_name(format!("`{}` is not a type of gateway response", value.name()), help);
+            None
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_type_is_found_by_its_name_and_names_are_told_when_one_is_unknown() {
-        for kind in ResponseType::all() {
-            assert_eq!(ResponseType::from_name(kind.as_str()), Some(kind));
-        }
-        assert_eq!(NAMES.len(), 21);
+impl GatewayResponse {
+    fn read(value: Value<'_>) -> Option<GatewayResponse> {
+        let table = value.table("a gateway response", &["status", "headers", "templates"])?;
+        let headers = table.optional("headers", Value::entries).unwrap_or_default();
+        let templates = table.optional("templates", Value::entries).unwrap_or_default();
+        Some(GatewayResponse {
+            span: value.name_span(),
+            status: table.optional("status", |value| value.integer(400..=599)?.try_into().ok()),
+            headers: headers.into_iter().filter_map(read_header).collect(),
+            templates: templates.into_iter().filter_map(read_template).collect(),
+        })
     }
+}
+
+fn read_header(value: Value<'_>) -> Option<(String, ResponseHeaderSource)> {
+    let name = value.name().strip_prefix(HEADER_PREFIX).unwrap_or(value.name());
+    let name = match read_field_name(name) {
+        Some(name) if !is_unmappable(&name) => Some(name),
+        Some(_) => {
+            value.at_name(format!("the gateway writes \"{name}\" itself"), "leave it out");
+            None
+        }
+        None => {
+            value.at_name(format!("\"{name}\" names no header field"), "use letters, digits and -");
+            None
+        }
+    };
+    let source = ResponseHeaderSource::read(value);
+    Some((name?, source?))
+}
+
+impl ResponseHeaderSource {
+    /// The source that `text` names, as documents and TOML write it.
+    pub fn from_text(text: &str) -> Option<ResponseHeaderSource> {
+        if let Some(fixed) = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+            let is_sendable = !fixed.chars().any(char::is_control);
+            return is_sendable.then(|| ResponseHeaderSource::Static(fixed.to_owned()));
+        }
+        if let Some((place, name)) = text.strip_prefix("method.request.").and_then(|rest| rest.split_once('.')) {
+            let name = Some(name).filter(|name| name::PARAMETER.allows(name))?;
+            return match place {
+                "header" => read_field_name(name).map(ResponseHeaderSource::Header),
+                "querystring" => Some(ResponseHeaderSource::Querystring(name.to_owned())),
+                "path" => Some(ResponseHeaderSource::Path(name.to_owned())),
+                _ => None,
+            };
+        }
+        match text.split_once('.') {
+            Some(("context", name)) if !name.is_empty() => Some(ResponseHeaderSource::Context(name.to_owned())),
+            Some(("stageVariables", name)) if name::STAGE_VARIABLE.allows(name) => {
+                Some(ResponseHeaderSource::StageVariable(name.to_owned()))
+            }
+            _ => None,
+        }
+    }
+
+    fn read(value: Value<'_>) -> Option<ResponseHeaderSource> {
+        let text = value.text()?;
+        value.mark_part(text.trim_matches('\''));
+        ResponseHeaderSource::from_text(&text).or_else(|| {
+            value.refuse(
+                format!("\"{}\" is not where a header's value comes from", value.written()),
+                "write method.request.{header|querystring|path}.NAME, context.NAME, stageVariables.NAME or 'text'",
+            )
+        })
+    }
+}
+
+/// As documents and TOML write it.
+impl fmt::Display for ResponseHeaderSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ResponseHeaderSource::Static(text) => write!(f, "'{text}'"),
+            ResponseHeaderSource::Header(name) => write!(f, "method.request.header.{name}"),
+            ResponseHeaderSource::Querystring(name) => write!(f, "method.request.querystring.{name}"),
+            ResponseHeaderSource::Path(name) => write!(f, "method.request.path.{name}"),
+            ResponseHeaderSource::Context(name) => write!(f, "context.{name}"),
+            ResponseHeaderSource::StageVariable(name) => write!(f, "stageVariables.{name}"),
+        }
+    }
+}
+
+fn read_template(value: Value<'_>) -> Option<(String, Located<String>)> {
+    let media_type = value.name().to_ascii_lowercase();
+    let is_type = media_type.split_once('/').is_some_and(|(kind, rest)| is_type_word(kind) && is_type_word(rest));
+    if !is_type {
+        value.at_name(format!("\"{}\" is not a media type", value.name()), "write one such as \"application/json\"");
+    }
+    let template = value.located(Value::string)?;
+    is_type.then_some((media_type, template))
+}
+
+/// RFC 6838 section 4.2.
+fn is_type_word(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
 }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -23,9 +24,9 @@ pub struct Integration {
 #[derive(Debug)]
 pub enum IntegrationKind {
     Http(Box<HttpIntegration>),
-    Mock(MockAnswer),
+    Mock(Box<MockAnswer>),
     /// A document declares it; every request gets the answer for an API that is not configured properly.
-    Unserved(UnservedIntegration),
+    Unserved(Box<UnservedIntegration>),
 }
 
 /// An integration that this release does not serve, as a document declares it.
@@ -67,7 +68,7 @@ pub struct HttpIntegration {
 }
 
 /// `MOCK`: a fixed answer, or one that templates make.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct MockAnswer {
     /// 200 to 599; 200 unless written.
     pub status: u16,
@@ -134,7 +135,7 @@ impl Integration {
                 let transformation = Transformation::read(table);
                 IntegrationKind::Http(HttpIntegration { transformation, ..http }.into())
             }
-            Type::Mock => IntegrationKind::Mock(MockAnswer::read(table)?),
+            Type::Mock => IntegrationKind::Mock(MockAnswer::read(table)?.into()),
             Type::Unserved => return table.optional("type", refuse_type),
         };
         Some(Integration { span: table.span(), kind })
@@ -225,6 +226,14 @@ impl HttpIntegration {
 }
 
 impl MockAnswer {
+    /// The answer, where it is the same for every request. `None`: templates would have to be carried out.
+    pub fn fixed(&self) -> Option<Cow<'_, MockAnswer>> {
+        match &self.transformation {
+            None => Some(Cow::Borrowed(self)),
+            Some(written) => written.fixed_answer().map(Cow::Owned),
+        }
+    }
+
     fn read(table: Table<'_>) -> Option<MockAnswer> {
         if let Some(transformation) = Transformation::read(table) {
             table.only("a MOCK integration with templates", &[TEMPLATED_MOCK_KEYS, TRANSFORMATION_KEYS].concat());

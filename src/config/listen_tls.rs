@@ -1,13 +1,16 @@
 use std::path::PathBuf;
 
-use super::Located;
 use super::read::{Table, Value};
+use super::{AcmeCertificate, Located};
 
-/// `tls = { cert = "…", key = "…" }` of a listener. Paths are resolved against the file that names them.
+/// `tls = { cert = "…", key = "…" }` of a listener, or `tls = { acme = ["…"] }`, or both. Paths are resolved against the
+/// file that names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenTls {
     /// `cert` and `key` first: for clients that name no host, or one that no certificate is for. Then `certificates`.
     pub certificates: Vec<Certificate>,
+    /// Certificates that are obtained, after those from files; there is at least one of either kind.
+    pub acme: Vec<AcmeCertificate>,
     /// 1.2 unless written.
     pub min_version: TlsVersion,
     /// `None`: clients are asked for no certificate.
@@ -39,14 +42,20 @@ pub struct ClientAuth {
 
 impl ListenTls {
     pub(super) fn read(value: Value<'_>) -> Option<ListenTls> {
-        let keys = &["cert", "key", "certificates", "min_version", "client_ca", "client_auth"];
+        let keys = &["cert", "key", "certificates", "acme", "min_version", "client_ca", "client_auth"];
         let table = value.table("a listener's tls", keys)?;
-        let first = Certificate::read(table);
+        let acme = table.get("acme").map_or(Some(Vec::new()), |value| value.list(AcmeCertificate::read));
+        let needs_files = ["cert", "key"].iter().any(|key| table.get(key).is_some()) || table.get("acme").is_none();
+        let first = if needs_files { Certificate::read(table).map(Some) } else { Some(None) };
         let more =
             table.list("certificates", |value| Certificate::read(value.table("a certificate", &["cert", "key"])?));
         let min_version = table.or("min_version", TlsVersion::default(), TlsVersion::read);
         let client_auth = ClientAuth::read(table);
-        Some(ListenTls { certificates: std::iter::once(first?).chain(more).collect(), min_version, client_auth })
+        let (acme, certificates) = (acme?, first?.into_iter().chain(more).collect::<Vec<_>>());
+        if certificates.is_empty() && acme.is_empty() {
+            return table.refuse("a listener's tls names no certificate", "add `cert` and `key`, or a name to `acme`");
+        }
+        Some(ListenTls { certificates, acme, min_version, client_auth })
     }
 }
 

@@ -9,13 +9,13 @@ use super::draft::Draft;
 use super::read::{Reading, Value};
 use super::reference::{References, Variables};
 use super::secret::{conceal, find_likely_secrets};
-use super::{Config, Fault, Faults, Located, Sources, Span, include};
+use super::{Config, Fault, Faults, Located, Sources, Span, acme, include};
 
 /// Of one file.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
 const KEYS: &[&str] =
-    &["include", "server", "admin", "state", "telemetry", "apis", "usage_plans", "api_keys", "domains"];
+    &["include", "server", "acme", "admin", "state", "telemetry", "apis", "usage_plans", "api_keys", "domains"];
 
 /// Reads a main file and what it includes, with this process's environment.
 pub fn load(path: &Path) -> Result<Config, Faults> {
@@ -91,9 +91,13 @@ impl<'a> Loader<'a> {
     }
 
     fn finish(self) -> Result<Config, Faults> {
-        match self.faults.is_empty() {
-            true => Ok(self.draft.into_config(self.sources)),
-            false => Err(Faults::new(self.sources, self.faults)),
+        if !self.faults.is_empty() {
+            return Err(Faults::new(self.sources, self.faults));
+        }
+        let config = self.draft.into_config(self.sources);
+        match acme::check(&config) {
+            faults if faults.is_empty() => Ok(config),
+            faults => Err(Faults::new(config.sources, faults)),
         }
     }
 
@@ -102,7 +106,10 @@ impl<'a> Loader<'a> {
         let canonical = canonical(path);
         self.loaded.insert(canonical.clone());
         self.chain.push(canonical);
-        self.sources.footprint_mut().read(path, &text);
+        // A text that is no file cannot change.
+        if self.may_include {
+            self.sources.footprint_mut().read(path, &text);
+        }
         let folder = path.parent().unwrap_or(Path::new(""));
         for pattern in self.text(path, folder, text) {
             self.include(folder, &pattern);

@@ -7,6 +7,7 @@
 //! compiled, with the [`Span`]s kept here. The types stop at `compile`: no phase reads them.
 //! Cost: a file of ten thousand routes and ten thousand keys is read in some 150 ms.
 
+mod acme;
 mod admin;
 mod api;
 mod api_key;
@@ -49,13 +50,14 @@ mod usage_plan;
 #[cfg(test)]
 mod tests;
 
-pub use admin::Admin;
+pub use acme::{Acme, AcmeCertificate};
+pub use admin::{Admin, AdminToken};
 pub use api::{Api, BasePath, ErrorStyle};
-pub use api_key::{ApiKey, KeyDigest};
+pub use api_key::{ApiKey, KeyDigest, digest};
 pub use cache::{Invalidation, KeyPart, OnUnauthorized, RouteCache, StageCache};
 pub use client_certificate::ClientCertificate;
 pub use cors::Cors;
-pub use definition::{About, Definition, Dialect, Models, ResponseValidation, Unserved};
+pub use definition::{About, Definition, Dialect, Models, RequestValidation, ResponseValidation, Unserved};
 pub use describe::{API_KEYS, describe_api_key};
 pub use domain::{Domain, Mapping};
 pub use fault::{Fault, Faults};
@@ -84,9 +86,9 @@ pub use usage_plan::{Period, Quota, UsagePlan};
 use indexmap::IndexMap;
 
 /// Everything that a main file and what it includes say. Maps keep the order in which things were written.
-#[derive(Debug)]
 pub struct Config {
     pub server: Server,
+    pub acme: Acme,
     pub admin: Admin,
     pub state: State,
     pub telemetry: Telemetry,
@@ -96,4 +98,11 @@ pub struct Config {
     pub domains: IndexMap<String, Domain>,
     /// The texts that the spans point into.
     pub sources: Sources,
+}
+
+/// Without its secrets.
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Config {:#}", self.describe())
+    }
 }

@@ -14,6 +14,7 @@ pub(super) const API: NameRule = NameRule { what: "an api", marks: "_-", length_
 pub(super) const STAGE: NameRule = NameRule { what: "a stage", marks: "_-", length_max: 128 };
 pub(super) const USAGE_PLAN: NameRule = NameRule { what: "a usage plan", marks: "_-", length_max: 128 };
 pub(super) const API_KEY: NameRule = NameRule { what: "an api key", marks: "_.@-", length_max: 1024 };
+pub(super) const ADMIN_TOKEN: NameRule = NameRule { what: "an admin token", marks: "_.@-", length_max: 64 };
 pub(super) const STAGE_VARIABLE: NameRule = NameRule { what: "a stage variable", marks: "_", length_max: 64 };
 /// API Gateway allows the same in `method.request.path.NAME` and its like.
 pub(super) const PARAMETER: NameRule = NameRule { what: "a parameter", marks: "._$-", length_max: 128 };

@@ -131,7 +131,9 @@ fn read_request_source(rest: &str) -> Option<ParameterSource> {
     match place {
         "path" => Some(ParameterSource::Path(name.to_owned())),
         "querystring" => Some(ParameterSource::Querystring(name.to_owned())),
+        "multivaluequerystring" => Some(ParameterSource::Querystrings(name.to_owned())),
         "header" => read_field_name(name).map(ParameterSource::Header),
+        "multivalueheader" => read_field_name(name).map(ParameterSource::Headers),
         _ => None,
     }
 }

@@ -302,7 +302,7 @@ impl<'a> Value<'a> {
     }
 
     fn mark_expanded(self, text: &str) {
-        self.reading.notes.borrow_mut().expanded.push(digest(text));
+        self.reading.notes.borrow_mut().expanded.push(digest(text.as_bytes()));
     }
 
     /// A path, relative to the file that names it.

@@ -4,7 +4,7 @@ use super::source::Pages;
 use super::{Fault, Sources, Span};
 
 /// Writes faults the way rustc does.
-pub(super) fn render(sources: &Sources, faults: &[Fault], color: bool) -> String {
+pub(super) fn render(sources: &Sources, faults: &[Fault], level: &Level<'_>, color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     let mut pages = Pages::of(sources);
     let mut text = String::new();
@@ -12,14 +12,14 @@ pub(super) fn render(sources: &Sources, faults: &[Fault], color: bool) -> String
         if !text.is_empty() {
             text.push('\n');
         }
-        text.push_str(&renderer.render(&[group(&mut pages, fault)]));
+        text.push_str(&renderer.render(&[group(&mut pages, fault, level)]));
         text.push('\n');
     }
     text
 }
 
-fn group<'a>(pages: &mut Pages<'a>, fault: &'a Fault) -> Group<'a> {
-    let mut group = Group::with_title(Level::ERROR.primary_title(fault.message.as_str()));
+fn group<'a>(pages: &mut Pages<'a>, fault: &'a Fault, level: &Level<'a>) -> Group<'a> {
+    let mut group = Group::with_title(level.clone().primary_title(fault.message.as_str()));
     if let Some(span) = fault.span {
         group = group.element(snippet(pages, span, AnnotationKind::Primary, None));
     }

@@ -81,6 +81,14 @@ fn read_listeners(value: Value<'_>) -> Option<Vec<Listen>> {
 }
 
 impl Listen {
+    /// Whether both can be served on one socket in one way: only what is shown and asked for in TLS may differ, but for
+    /// what is to be obtained.
+    pub fn shares_socket_with(&self, other: &Listen) -> bool {
+        let kind = |listen: &Listen| (listen.tls.is_some(), listen.h2, listen.proxy_protocol);
+        let obtained = |listen: &Listen| listen.tls.as_ref().map(|tls| tls.acme.clone());
+        self.address == other.address && kind(self) == kind(other) && obtained(self) == obtained(other)
+    }
+
     fn read(value: Value<'_>) -> Option<Listen> {
         if value.is_string() {
             return Some(Listen { address: value.located(read_address)?, tls: None, h2: false, proxy_protocol: false });

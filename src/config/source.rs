@@ -123,7 +123,7 @@ impl Sources {
 
     /// Whether this string came out of a `${env:…}` or `${file:…}`, so that it must not be shown.
     pub(super) fn is_expanded(&self, text: &str) -> bool {
-        !self.expanded.is_empty() && self.expanded.contains(&digest(text))
+        !self.expanded.is_empty() && self.expanded.contains(&digest(text.as_bytes()))
     }
 }
 

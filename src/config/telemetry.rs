@@ -76,6 +76,11 @@ impl LogDestination {
     }
 }
 
+/// `audit_log = { path = "stderr" }` of `[admin]`. Its lines are JSON.
+pub(super) fn read_audit_log(value: Value<'_>) -> Option<LogDestination> {
+    value.table("an audit log", &["path"])?.required("path", LogDestination::read)
+}
+
 impl LogFormat {
     pub(super) fn read(value: Value<'_>) -> Option<LogFormat> {
         match value.text()? {

@@ -147,9 +147,9 @@ fn the_contract_s_example_means_what_it_says() {
     let plan = &config.usage_plans["basic"];
     assert_eq!(plan.route_throttle[0].0.as_str(), "orders/prod GET /orders/{id}");
     assert_eq!(plan.quota.map(|quota| (quota.limit, quota.period)), Some((1000, Period::Day)));
-    assert_eq!(*config.api_keys["alice"].digest, api_key::digest(KEY));
+    assert_eq!(*config.api_keys["alice"].digest, digest(KEY.as_bytes()));
     assert_eq!(config.domains["api.example.com"].mappings[1].base_path.as_str(), "/v2");
-    assert_eq!(config.admin.token.as_deref(), Some(TOKEN));
+    assert_eq!(config.admin.tokens[0].digest, digest(TOKEN.as_bytes()));
 }
 
 #[test]
@@ -253,7 +253,15 @@ fn a_value_outside_its_bounds_is_refused() {
             "[state]\nredis = \"x\"",
             "2:1 `redis` is not served by this release; counters are kept by each node, in `dir`",
         ),
-        ("[admin]\ntokens = 1", "2:1 unknown key `tokens` in [admin]; did you mean `token`?"),
+        ("[admin]\ntokn = 1", "2:1 unknown key `tokn` in [admin]; did you mean `token`?"),
+        (
+            "[admin]\ntoken = \"a\"\ntokens = [{ name = \"admin\", token = \"b\" }]",
+            "3:20 `name` is \"admin\", as another token is called; each is known by its name in the audit log; `token` is `admin`",
+        ),
+        (
+            "[admin]\nhosts = [\"gateway:9090\"]",
+            "2:10 `hosts` is \"gateway:9090\", which is no host's name; write it without a port, such as \"gateway.internal\"",
+        ),
         (
             "[server.limits]\nbody = 10",
             "2:8 `body` is the bare number 10, but a size needs a unit; write it as a string with its unit, such as \"10B\"",
@@ -373,7 +381,7 @@ fn what_a_reference_stands_for_is_nowhere_in_faults_or_description() {
 #[test]
 fn a_literal_secret_is_forgotten_as_soon_as_it_is_read() {
     let config = read("[api_keys.a]\nvalue = \"abcdefghijklmnopqrst\"\n[admin]\ntoken = 't'\n");
-    assert_eq!(*config.api_keys["a"].digest, api_key::digest("abcdefghijklmnopqrst"));
+    assert_eq!(*config.api_keys["a"].digest, digest(b"abcdefghijklmnopqrst"));
     assert_eq!(config.sources.text(0), "[api_keys.a]\nvalue = \"********************\"\n[admin]\ntoken = '*'\n");
 }
 
@@ -386,7 +394,7 @@ fn references_are_replaced_and_files_are_found_beside_the_file_that_names_them()
         ("apis/a.toml", "[apis.a.stages.s]\nvariables = { h = \"http://${file:host}:80/${env:ALICE_KEY}\" }\n"),
     ]);
     let config = folder.load().unwrap();
-    assert_eq!(config.admin.token.as_deref(), Some("line"));
+    assert_eq!(config.admin.tokens[0].digest, digest(b"line"));
     assert_eq!(config.apis["a"].stages["s"].variables["h"], format!("http://10.0.0.1:80/{KEY}"));
 }
 

@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 
 use super::parameter::read_field_name;
 use super::read::{Table, Value};
-use super::{Located, name};
+use super::{Located, MockAnswer, name};
 
 /// What a non-proxy integration makes of a request, and of the back end's answer.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +26,47 @@ impl Transformation {
             && content_handling.is_none()
             && responses.is_empty()
     }
+}
+
+impl Transformation {
+    /// The answer of a `MOCK` that is the same for every request: its templates are plain text, and its headers too.
+    pub fn fixed_answer(&self) -> Option<MockAnswer> {
+        if self.passthrough != Passthrough::WhenNoMatch || self.content_handling.is_some() {
+            return None;
+        }
+        let status = status_code(template_of(&self.request_templates)?)?;
+        let is_number = |response: &IntegrationResponse| {
+            response.pattern.as_ref().is_none_or(|pattern| pattern.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        let selects = |response: &&IntegrationResponse| {
+            response.pattern.as_ref().is_some_and(|pattern| pattern.value == status.to_string())
+        };
+        let response = self.responses.iter().find(selects);
+        let response = response.or_else(|| self.responses.iter().find(|response| response.pattern.is_none()))?;
+        let headers = response.headers.iter().map(|(name, source)| match source {
+            AnswerSource::Static(text) => Some((name.to_ascii_lowercase(), text.clone())),
+            _ => None,
+        });
+        let mut headers: BTreeMap<String, String> = headers.collect::<Option<_>>()?;
+        let body = if response.templates.is_empty() { "" } else { template_of(&response.templates)? };
+        headers.entry("content-type".to_owned()).or_insert_with(|| "application/json".to_owned());
+        let answer = MockAnswer { status: response.status, headers, body: body.to_owned(), transformation: None };
+        self.responses.iter().all(is_number).then_some(answer)
+    }
+}
+
+/// The template for JSON, else the first, where it is only text.
+fn template_of(templates: &IndexMap<String, Located<String>>) -> Option<&str> {
+    let template = templates.get("application/json").or_else(|| templates.values().next())?;
+    (!template.contains(['$', '#'])).then_some(template.as_str())
+}
+
+/// `{"statusCode": 200}`, or the same with a name that is not quoted, which API Gateway takes too.
+fn status_code(template: &str) -> Option<u16> {
+    let (_, rest) = template.split_once("statusCode")?;
+    let digits = rest.trim_start_matches(['"', '\'', ':', ' ', '\t', '\r', '\n']);
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    digits[..end].parse().ok().filter(|status| (200..600).contains(status))
 }
 
 /// `passthrough_behavior`: what becomes of a body for whose type there is no template.

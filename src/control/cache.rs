@@ -1,10 +1,10 @@
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Body, Problem, Shared};
+use super::{Body, By, Control, Problem, Shared};
 use crate::gateway::cache::{Purge, What, target_of};
 use crate::gateway::snapshot::{Flush, Question};
 
@@ -23,7 +23,13 @@ pub(super) struct Asked {
 }
 
 /// `POST /v1/cache/flush`: a stage, a route or one key.
-pub(super) async fn flush(State(control): Shared, Body(asked): Body<Asked>) -> Result<Json<Value>, Problem> {
+pub(super) async fn flush(
+    State(control): Shared,
+    Extension(author): By,
+    Body(asked): Body<Asked>,
+) -> Result<Json<Value>, Problem> {
+    let path = asked.url.as_deref().map(without_query);
+    let about = json!({ "stage": asked.stage, "route": asked.route, "url": path });
     let what = match (asked.route, asked.url) {
         (None, None) => Flush::Stage,
         (Some(route), None) => Flush::Route(route),
@@ -32,11 +38,19 @@ pub(super) async fn flush(State(control): Shared, Body(asked): Body<Asked>) -> R
         }
         (Some(_), Some(_)) => return Err(Problem::bad_request("name a route or a url, not both")),
     };
-    let snapshot = control.live.snapshot();
-    let flushed = snapshot.flush(&asked.stage, &what, control.live.clock().now());
-    let flushed = flushed.map_err(|why| Problem::new(StatusCode::NOT_FOUND, why))?;
-    tracing::info!(stage = asked.stage, ?what, "cache flushed");
-    Ok(Json(json!({ "flushed": flushed })))
+    let flushed = forget(&control, &asked.stage, &what);
+    control.note(&author, "cache.flush", about, &flushed);
+    Ok(Json(json!({ "flushed": flushed? })))
+}
+
+fn forget(control: &Control, stage: &str, what: &Flush) -> Result<String, Problem> {
+    let flushed = control.live.snapshot().flush(stage, what, control.live.clock().now());
+    flushed.map_err(|why| Problem::new(StatusCode::NOT_FOUND, why))
+}
+
+/// Clients put secrets into queries.
+fn without_query(url: &str) -> &str {
+    url.split_once('?').map_or(url, |(path, _)| path)
 }
 
 #[derive(Deserialize)]
@@ -59,7 +73,19 @@ pub(super) struct Purged {
 }
 
 /// `POST /v1/cache/purge`: answers that are stored as their origin says.
-pub(super) async fn purge(State(control): Shared, Body(asked): Body<Purged>) -> Result<Json<Value>, Problem> {
+pub(super) async fn purge(
+    State(control): Shared,
+    Extension(author): By,
+    Body(asked): Body<Purged>,
+) -> Result<Json<Value>, Problem> {
+    let about = json!({
+        "stage": asked.stage,
+        "url": asked.url.as_deref().map(without_query),
+        "prefix": asked.prefix.as_deref().map(without_query),
+        "tag": asked.tag,
+        "all": asked.all,
+        "soft": asked.soft,
+    });
     let what = match (asked.url, asked.prefix, asked.tag, asked.all) {
         (Some(url), None, None, false) => {
             let question = Question::new("GET", &url, &[]).map_err(Problem::bad_request)?;
@@ -71,10 +97,9 @@ pub(super) async fn purge(State(control): Shared, Body(asked): Body<Purged>) -> 
         _ => return Err(Problem::bad_request("name one of url, prefix, tag and all")),
     };
     let what = Flush::Purge(Purge { what, is_soft: asked.soft });
-    let purged = control.live.snapshot().flush(&asked.stage, &what, control.live.clock().now());
-    let purged = purged.map_err(|why| Problem::new(StatusCode::NOT_FOUND, why))?;
-    tracing::info!(stage = asked.stage, ?what, "cache purged");
-    Ok(Json(json!({ "purged": purged })))
+    let purged = forget(&control, &asked.stage, &what);
+    control.note(&author, "cache.purge", about, &purged);
+    Ok(Json(json!({ "purged": purged? })))
 }
 
 fn path_of(prefix: &str) -> &str {

@@ -1,31 +1,37 @@
 //! The operator's side: metrics, probes and the JSON admin API under `/v1/`.
 //!
-//! In: HTTP on the admin listener, loopback by default. Out: JSON, or a problem document that names the thing.
-//! Promises: a request without the token may only read, and only from loopback; a wrong token may nothing; the
-//! probes `/livez` and `/readyz` answer anyone and tell nothing but yes or no. No answer holds a secret.
+//! In: requests to the admin listener, loopback by default. Out: JSON, or a problem document that names the thing.
+//! Promises: a request without a token may only read, and only from loopback; a wrong token may nothing, and few may be
+//! tried; nothing is done that a browser asks on behalf of another site; each change is written down with who made it.
+//! The probes `/livez` and `/readyz` answer anyone and tell nothing but yes or no. No answer holds a secret.
 //! `openapi.json` describes every path and is served at `/v1/openapi.json`.
-//! Cost: a thread of its own, so that scrapes and reloads take no time from requests.
+//! Cost: nothing on a request's way; the server runs it on a thread of its own, behind the data plane's.
 
 mod access;
 mod cache;
 mod configuration;
+mod failures;
 mod probes;
 mod problem;
+mod site;
 mod upgrade;
 mod usage;
 
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
-use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, header};
 use axum::middleware;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::delivery::Reloader;
 use crate::gateway::snapshot::Live;
+use crate::telemetry::{Author, Change};
+use failures::Failures;
 use problem::{Body, Problem};
 
 const OPENAPI: &str = include_str!("openapi.json");
@@ -36,40 +42,45 @@ pub struct Control {
     live: Arc<Live>,
     reloader: Arc<Reloader>,
     upgrades: mpsc::Sender<Upgrade>,
+    failures: Failures,
 }
 
 /// An operator asks that the program be started anew and take over; the reply is the new process's id, or why not.
 #[derive(Debug)]
 pub struct Upgrade {
+    pub author: Arc<Author>,
     pub reply: oneshot::Sender<Result<u32, String>>,
 }
 
 type Shared = axum::extract::State<Arc<Control>>;
+/// Who asks.
+type By = Extension<Arc<Author>>;
 
 impl Control {
     pub fn new(live: Arc<Live>, reloader: Arc<Reloader>, upgrades: mpsc::Sender<Upgrade>) -> Control {
-        Control { live, reloader, upgrades }
+        Control { live, reloader, upgrades, failures: Failures::default() }
+    }
+
+    /// Writes down a change that is neither more nor less than done.
+    fn note(&self, author: &Author, what: &'static str, about: Value, done: &Result<String, Problem>) {
+        let failure = done.as_ref().err().map(Problem::detail);
+        let after = done.as_ref().map_or(Value::Null, |done| done.as_str().into());
+        let change = Change { what, about, before: Value::Null, after, failure };
+        self.live.telemetry().audit_log.note(author, &change, self.live.clock().now());
     }
 }
 
-/// Serves the admin listener until `closed`, and then answers what has been asked.
-pub async fn serve(socket: TcpListener, control: Arc<Control>, closed: impl Future<Output = ()> + Send + 'static) {
-    let served = async {
-        let listener = tokio::net::TcpListener::from_std(socket)?;
-        let service = router(control).into_make_service_with_connect_info::<SocketAddr>();
-        axum::serve(listener, service).with_graceful_shutdown(closed).await
-    };
-    if let Err(error) = served.await {
-        tracing::error!(%error, "the admin listener stopped");
-    }
-}
+/// No body that is asked for is longer.
+const BODY_BYTES_MAX: usize = 64 << 10;
 
-fn router(control: Arc<Control>) -> Router {
+/// Answers requests, which carry a `ConnectInfo<SocketAddr>` with their peer's address.
+pub fn router(control: Arc<Control>) -> Router {
     let api = Router::new()
         .route("/metrics", get(probes::metrics))
         .route("/v1/routes", get(configuration::routes))
         .route("/v1/config", get(configuration::config))
         .route("/v1/explain", get(configuration::explain))
+        .route("/v1/export", get(configuration::export))
         .route("/v1/reload", post(configuration::reload))
         .route("/v1/upgrade", post(upgrade::upgrade))
         .route("/v1/promote", post(configuration::promote))
@@ -84,6 +95,7 @@ fn router(control: Arc<Control>) -> Router {
         .route("/livez", get(probes::livez))
         .route("/readyz", get(probes::readyz))
         .fallback(not_found)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(control)
 }
 

@@ -1,9 +1,10 @@
 use std::net::SocketAddr;
 
 use axum::extract::{ConnectInfo, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 
+use super::site::Site;
 use super::{Shared, access};
 
 /// `GET /metrics`
@@ -22,6 +23,7 @@ pub(super) async fn readyz(
     State(control): Shared,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     RawQuery(query): RawQuery,
+    uri: Uri,
     fields: HeaderMap,
 ) -> (StatusCode, String) {
     let is_ready = !control.live.is_draining();
@@ -29,13 +31,14 @@ pub(super) async fn readyz(
     let verdict = if is_ready { "ok\n" } else { "draining\n" };
     let is_verbose =
         query.is_some_and(|query| query.split('&').any(|part| part == "verbose" || part == "verbose=true"));
-    if !is_verbose || !access::may_read(&control, peer, &fields) {
+    if !is_verbose || !access::may_read(&control, peer, &Site::of(&uri, &fields), &fields) {
         return (status, verdict.to_string());
     }
     let checks = [
         ("serving", (!is_ready).then(|| "draining".to_string())),
         ("config", control.reloader.failure()),
         ("state", control.live.store_fault()),
+        ("certificates", control.live.issuance().fault()),
         ("load", control.live.overload().fault(control.live.clock().now())),
     ];
     let mut lines: String = checks.iter().map(|(name, fault)| line(name, fault.as_deref())).collect();

@@ -1,12 +1,13 @@
-use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Body, Problem, Shared};
+use super::{Body, By, Problem, Shared};
 use crate::config::Period;
 use crate::store::Usage;
+use crate::telemetry::Change;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,12 +32,23 @@ pub(super) struct Extend {
 }
 
 /// `POST /v1/usage/extend`
-pub(super) async fn extend(State(control): Shared, Body(asked): Body<Extend>) -> Result<Json<Value>, Problem> {
+pub(super) async fn extend(
+    State(control): Shared,
+    Extension(author): By,
+    Body(asked): Body<Extend>,
+) -> Result<Json<Value>, Problem> {
     let Extend { key, plan, requests } = asked;
     let usage = control.live.extend_quota(&key, &plan, requests).await;
-    let usage = usage.map_err(|why| Problem::new(StatusCode::NOT_FOUND, why))?;
-    tracing::info!(key, plan, requests, "quota extended");
-    Ok(Json(row(&usage)))
+    let extension = usage.as_ref().ok().map(|usage| usage.extension);
+    let change = Change {
+        what: "quota.extend",
+        about: json!({ "key": key, "plan": plan, "requests": requests }),
+        before: json!(extension.map(|after| after.saturating_sub(requests))),
+        after: json!(extension),
+        failure: usage.as_ref().err().map(String::as_str),
+    };
+    control.live.telemetry().audit_log.note(&author, &change, control.live.clock().now());
+    usage.map(|usage| Json(row(&usage))).map_err(|why| Problem::new(StatusCode::NOT_FOUND, why))
 }
 
 fn row(usage: &Usage) -> Value {

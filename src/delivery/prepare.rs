@@ -1,4 +1,3 @@
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -6,7 +5,7 @@ use super::aside;
 use super::reload::StartedWith;
 use crate::config::{Config, Faults, Footprint, LogDestination};
 use crate::gateway::snapshot::{Compiled, Live, Snapshot};
-use crate::openapi;
+use crate::openapi::MainFile;
 
 /// How long the idle priority may take at the least.
 const PATIENCE_MIN: Duration = Duration::from_secs(1);
@@ -24,14 +23,15 @@ pub(super) struct Prepared {
 pub(super) struct Ready {
     pub compiled: Compiled,
     pub wants: StartedWith,
-    pub log_to: LogDestination,
+    pub access_log: LogDestination,
+    pub audit_log: LogDestination,
 }
 
 impl Prepared {
     /// Reads and compiles while a core has nothing else to do. When that takes too long, because all cores are busy, it is
     /// done with the priority that all have: under overload a new configuration may be the remedy. `before` is of what
     /// serves now, and says how long that is.
-    pub fn aside(live: &Arc<Live>, main_file: &Path, before: &Footprint) -> Prepared {
+    pub fn aside(live: &Arc<Live>, main_file: &MainFile, before: &Footprint) -> Prepared {
         let patience = PATIENCE_MIN + PATIENCE_PER_MB.mul_f64(before.bytes() as f64 / 1e6);
         let work = {
             let (live, main_file) = (Arc::clone(live), main_file.to_owned());
@@ -41,9 +41,9 @@ impl Prepared {
         outcome.unwrap_or_else(|| Prepared::read(live, main_file))
     }
 
-    fn read(live: &Live, main_file: &Path) -> Prepared {
+    fn read(live: &Live, main_file: &MainFile) -> Prepared {
         let began = Instant::now();
-        let config = openapi::load(main_file);
+        let config = main_file.load();
         let read = began.elapsed();
         let sources = match &config {
             Ok(config) => &config.sources,
@@ -57,9 +57,10 @@ impl Prepared {
 impl Ready {
     fn compile(live: &Live, config: Config) -> Result<Ready, Faults> {
         let wants = StartedWith::of(&config);
-        let log_to = config.telemetry.access_log.destination.clone();
+        let access_log = config.telemetry.access_log.destination.clone();
+        let audit_log = config.admin.audit_log.clone();
         let previous = live.snapshot();
         let compiled = Snapshot::compile(config, live.store(), live.pools(), Some(&previous))?;
-        Ok(Ready { compiled, wants, log_to })
+        Ok(Ready { compiled, wants, access_log, audit_log })
     }
 }

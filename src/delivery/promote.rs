@@ -32,6 +32,12 @@ pub enum PromoteError {
         api: String,
         stage: String,
     },
+    /// What the canary serves is a document of its own, which is the whole API's to name.
+    OwnDefinition {
+        api: String,
+        stage: String,
+        document: PathBuf,
+    },
     /// The file was changed since it was loaded, into something that is not TOML.
     NotToml {
         path: PathBuf,
@@ -77,10 +83,14 @@ pub fn promote(config: &Config, api: &str, stage: &str) -> Result<Promotion, Pro
 fn find_canary(config: &Config, api: &str, stage: &str) -> Result<Span, PromoteError> {
     let found = config.apis.get(api).and_then(|api| api.stages.get(stage));
     let found = found.ok_or_else(|| PromoteError::NoStage { api: api.to_owned(), stage: stage.to_owned() })?;
-    let canary = found.canary.as_ref();
-    canary
-        .map(|canary| canary.span)
-        .ok_or_else(|| PromoteError::NoCanary { api: api.to_owned(), stage: stage.to_owned() })
+    let (api, stage) = (api.to_owned(), stage.to_owned());
+    match &found.canary {
+        None => Err(PromoteError::NoCanary { api, stage }),
+        Some(canary) => match &canary.document {
+            Some(document) => Err(PromoteError::OwnDefinition { api, stage, document: document.value.clone() }),
+            None => Ok(canary.span),
+        },
+    }
 }
 
 fn refuse(problem: EditProblem, api: &str, stage: &str, path: &Path) -> PromoteError {
@@ -104,6 +114,12 @@ impl fmt::Display for PromoteError {
         match self {
             PromoteError::NoStage { api, stage } => write!(f, "there is no stage {api}/{stage}"),
             PromoteError::NoCanary { api, stage } => write!(f, "{api}/{stage} has no canary"),
+            PromoteError::OwnDefinition { api, stage, document } => write!(
+                f,
+                "the canary of {api}/{stage} has a definition of its own; name {} as the `definition` of {api}, and remove \
+                 the canary",
+                document.display()
+            ),
             PromoteError::NotToml { path, problem } => {
                 write!(f, "{} was changed and is not TOML any more: {problem}", path.display())
             }

@@ -2,15 +2,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use super::prepare::{Prepared, Ready};
 use crate::config::{self, Faults, Footprint, Server};
 use crate::gateway::snapshot::{Live, Summary};
+use crate::openapi::MainFile;
+use crate::telemetry::{Author, Change};
 
 /// Reads the configuration again and makes it the running one, as a whole or not at all.
 #[derive(Debug)]
 pub struct Reloader {
     live: Arc<Live>,
-    main_file: PathBuf,
+    main_file: MainFile,
     started_with: StartedWith,
     /// Held for a whole reload: the later one must win.
     turn: Mutex<()>,
@@ -20,15 +24,16 @@ pub struct Reloader {
 /// The configuration that the gateway was started with, as far as reloads need it.
 #[derive(Debug)]
 pub struct Origin {
-    main_file: PathBuf,
+    main_file: MainFile,
     started_with: StartedWith,
     last: Last,
 }
 
 /// What was bound at the start: a reload cannot change it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct StartedWith {
     listen: Vec<config::Listen>,
+    acme: config::Acme,
     threads: usize,
     drain_delay: Duration,
     drain: Duration,
@@ -43,6 +48,8 @@ struct Last {
     failure: Option<String>,
     /// Of the files as they were last read, good or bad.
     footprint: Arc<Footprint>,
+    /// Names the files that what serves was read from.
+    running: String,
     /// What differs from what the gateway was started with.
     needs_restart: Vec<&'static str>,
 }
@@ -61,7 +68,7 @@ impl Reloader {
         Reloader { live, main_file, started_with, turn: Mutex::default(), last: Mutex::new(last) }
     }
 
-    pub fn main_file(&self) -> &Path {
+    pub fn main_file(&self) -> &MainFile {
         &self.main_file
     }
 
@@ -80,10 +87,15 @@ impl Reloader {
         self.last().needs_restart.clone()
     }
 
+    /// Names the texts of the files that what serves was read from.
+    pub fn running(&self) -> String {
+        self.last().running.clone()
+    }
+
     /// Reads, compiles and swaps. Blocks for as long as that takes; the data plane goes on meanwhile, and first.
-    pub fn reload(&self) -> Result<ReloadReport, Faults> {
+    pub fn reload(&self, author: &Author) -> Result<ReloadReport, Faults> {
         let _turn = self.turn();
-        self.reload_now()
+        self.reload_now(author)
     }
 
     /// Reloads if a file's text differs from what was last read: for file watchers, which report more than changes.
@@ -91,24 +103,32 @@ impl Reloader {
         let _turn = self.turn();
         if !self.footprint().is_current() {
             // What went wrong has been logged and is kept for `/readyz`.
-            let _ = self.reload_now();
+            let _ = self.reload_now(&Author::Files);
         }
     }
 
-    fn reload_now(&self) -> Result<ReloadReport, Faults> {
+    fn reload_now(&self, author: &Author) -> Result<ReloadReport, Faults> {
         let began = Instant::now();
+        let before = self.running();
         let Prepared { outcome, footprint, read } = Prepared::aside(&self.live, &self.main_file, &self.footprint());
+        let after = footprint.name();
         self.last().footprint = footprint;
         let done = outcome.map(|ready| self.swap(ready));
         self.note(&done, read, began.elapsed());
+        let failure = done.as_ref().err().map(|faults| faults.render(false));
+        if failure.is_none() {
+            self.last().running.clone_from(&after);
+        }
+        let after = if failure.is_none() { json!(after) } else { Value::Null };
+        let about = json!({ "file": self.main_file.path() });
+        let change = Change { what: "reload", about, before: json!(before), after, failure: failure.as_deref() };
+        self.live.telemetry().audit_log.note(author, &change, self.live.clock().now());
         done
     }
 
-    fn swap(&self, Ready { compiled, wants, log_to }: Ready) -> ReloadReport {
+    fn swap(&self, Ready { compiled, wants, access_log, audit_log }: Ready) -> ReloadReport {
         let summary = self.live.publish(compiled);
-        if let Err(why) = self.live.telemetry().access_log.retarget(&log_to) {
-            tracing::error!(why, "the access log goes on where it was");
-        }
+        self.live.telemetry().retarget_logs(&access_log, &audit_log);
         ReloadReport { summary, needs_restart: self.started_with.differences(&wants) }
     }
 
@@ -144,12 +164,18 @@ impl Reloader {
 
 impl Origin {
     /// `config` was read from `main_file` and what that includes.
-    pub fn of(main_file: &Path, config: &config::Config) -> Origin {
+    pub fn of(main_file: &MainFile, config: &config::Config) -> Origin {
         Origin {
-            main_file: main_file.to_path_buf(),
+            main_file: main_file.clone(),
             started_with: StartedWith::of(config),
-            last: Last { failure: None, footprint: Arc::clone(config.sources.footprint()), needs_restart: Vec::new() },
+            last: Last::of(Arc::clone(config.sources.footprint())),
         }
+    }
+}
+
+impl Last {
+    fn of(footprint: Arc<Footprint>) -> Last {
+        Last { failure: None, running: footprint.name(), footprint, needs_restart: Vec::new() }
     }
 }
 
@@ -158,6 +184,7 @@ impl StartedWith {
         let Server { listen, threads, drain_delay, drain, .. } = &config.server;
         StartedWith {
             listen: listen.clone(),
+            acme: config.acme.clone(),
             threads: *threads,
             drain_delay: *drain_delay,
             drain: *drain,
@@ -169,7 +196,8 @@ impl StartedWith {
 
     fn differences(&self, other: &StartedWith) -> Vec<&'static str> {
         let fields = [
-            ("server.listen", self.listen == other.listen),
+            ("acme", self.acme == other.acme),
+            ("server.listen", share_sockets(&self.listen, &other.listen)),
             ("server.threads", self.threads == other.threads),
             ("server.drain_delay", self.drain_delay == other.drain_delay),
             ("server.drain", self.drain == other.drain),
@@ -179,4 +207,9 @@ impl StartedWith {
         ];
         fields.into_iter().filter(|(_, is_same)| !is_same).map(|(name, _)| name).collect()
     }
+}
+
+/// What listeners show and ask for in TLS is followed without a restart.
+fn share_sockets(ours: &[config::Listen], theirs: &[config::Listen]) -> bool {
+    ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(ours, theirs)| ours.shares_socket_with(theirs))
 }

@@ -9,6 +9,9 @@ pub mod authorize;
 // Usage plans: rate, burst and quota; route and stage throttles.
 pub mod throttle;
 
+// Whether a request, and the answer to it, is what its operation says.
+pub mod validate;
+
 // Which answers may be shared, under which key, for how long; one fetch per key.
 pub mod cache;
 

@@ -1,4 +1,4 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use super::document::{Document, Key, Node, Pointer, Tree};
 use super::library::{Library, Unresolved};
@@ -6,6 +6,9 @@ use crate::config::{Fault, Located, Span, Unserved};
 
 /// How many faults of one document are told.
 const FAULTS_MAX: usize = 100;
+
+/// How many values are read of a document in all: what is referred to counts each time.
+const VALUES_MAX: usize = 4_000_000;
 
 /// How long a chain of references may be.
 const CHAIN_MAX: usize = 32;
@@ -16,6 +19,8 @@ pub(super) struct Desk<'d> {
     pub library: &'d Library,
     pub faults: RefCell<Vec<Fault>>,
     pub unserved: RefCell<Vec<Unserved>>,
+    /// How many values have been read.
+    spent: Cell<usize>,
 }
 
 /// A value of a document, where faults about it are left. A reader that answers `None` has left one.
@@ -28,7 +33,7 @@ pub(super) struct At<'d> {
 
 impl<'d> Desk<'d> {
     pub fn new(library: &'d Library) -> Desk<'d> {
-        Desk { library, faults: RefCell::default(), unserved: RefCell::default() }
+        Desk { library, faults: RefCell::default(), unserved: RefCell::default(), spent: Cell::default() }
     }
 
     fn add(&self, fault: Fault) {
@@ -169,8 +174,28 @@ impl<'d> At<'d> {
         Located::new(value, self.span())
     }
 
+    /// Counts the value as read. `None`: the document has come to too much by now.
+    pub fn spend(self) -> Option<At<'d>> {
+        let spent = &self.desk.spent;
+        if spent.get() <= VALUES_MAX {
+            spent.set(spent.get() + self.node.count());
+            if spent.get() > VALUES_MAX {
+                let message = format!("with all its references the document comes to more than {VALUES_MAX} values");
+                return self
+                    .refuse(message, "move what is repeated into schemas of its components: those are read once");
+            }
+        }
+        (spent.get() <= VALUES_MAX).then_some(self)
+    }
+
     /// The object itself, or what its `$ref` leads to.
     pub fn resolve(self) -> Option<At<'d>> {
+        let end = self.end()?;
+        if std::ptr::eq(end.node, self.node) { Some(self) } else { end.spend() }
+    }
+
+    /// Where a chain of references ends.
+    pub fn end(self) -> Option<At<'d>> {
         let mut at = self;
         for _ in 0..CHAIN_MAX {
             match at.reference() {
@@ -193,7 +218,7 @@ impl<'d> At<'d> {
             Ok((document, node)) => Some(At { node, document, desk: self.desk }),
             Err(Unresolved { message, help, cause }) => {
                 if let Some(fault) = cause {
-                    self.desk.add(fault);
+                    self.desk.add(*fault);
                 }
                 at.refuse(message, help)
             }

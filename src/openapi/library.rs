@@ -26,7 +26,7 @@ pub(super) struct Unresolved {
     pub message: String,
     pub help: String,
     /// What is wrong with the file itself.
-    pub cause: Option<Fault>,
+    pub cause: Option<Box<Fault>>,
 }
 
 impl Library {
@@ -49,6 +49,13 @@ impl Library {
             Some(Err(fault)) => Err(fault.clone()),
             _ => Ok(library),
         }
+    }
+
+    /// One text; a reference to a file leads nowhere.
+    pub fn alone(text: &str, sources: &mut Sources) -> Result<Library, Fault> {
+        let path = Path::new("openapi");
+        let document = Document::parse(path, text.to_owned(), sources)?;
+        Ok(Library { files: vec![Ok(document)], places: HashMap::new(), folder: PathBuf::from("/dev/null") })
     }
 
     fn add(&mut self, path: PathBuf, sources: &mut Sources) {
@@ -98,7 +105,7 @@ impl Library {
             Some(Err(fault)) => Err(Unresolved {
                 message: format!("the reference to {written:?} leads to a file that is no document"),
                 help: fault.message.clone(),
-                cause: fault.span.is_some().then(|| fault.clone()),
+                cause: fault.span.is_some().then(|| Box::new(fault.clone())),
             }),
             None => Err(refuse(format!("more than {FILES_MAX} files are referred to"), "bundle them into fewer files")),
         }

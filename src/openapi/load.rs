@@ -16,7 +16,7 @@ pub fn load_with(path: &Path, variables: Variables<'_>) -> Result<Config, Faults
 }
 
 /// Reads the documents that a configuration names into it.
-fn complete(mut config: Config) -> Result<Config, Faults> {
+pub(super) fn complete(mut config: Config) -> Result<Config, Faults> {
     let mut faults = Vec::new();
     for api in config.apis.values_mut() {
         read_documents(api, &mut config.sources, &mut faults);
@@ -63,4 +63,21 @@ pub fn unserved(config: &Config) -> Faults {
     told.sort_by_key(|fault| fault.span);
     told.dedup();
     Faults::new(config.sources.clone(), told)
+}
+
+/// Reads one text as the document of the API `api`, whose stage is `prod`. No file beside it is read.
+pub fn parse(document: &str) -> Result<Config, Faults> {
+    let mut config = config::parse("[apis.api]\n[apis.api.stages.prod]\n")?;
+    let read = Library::alone(document, &mut config.sources).map_err(|fault| vec![fault]);
+    let definition = read.and_then(|library| {
+        let desk = Desk::new(&library);
+        import(&desk, Wishes { forward_to: Some("http://localhost"), ..Wishes::default() })
+            .ok_or_else(|| desk.faults.take())
+    });
+    match (definition, config.apis.get_mut("api")) {
+        (Ok(definition), Some(api)) => api.definition = definition,
+        (Err(faults), _) => return Err(Faults::new(config.sources, faults)),
+        (Ok(_), None) => {}
+    }
+    Ok(config)
 }

@@ -9,14 +9,20 @@
 
 mod at;
 mod document;
+mod export;
 mod import;
 mod library;
 mod load;
+mod main_file;
+mod to_toml;
 mod words;
 
 use at::{At, Desk};
 pub use document::{Document, Key, Node, Pointer, Tree};
-pub use load::{load, load_with, unserved};
+pub use export::{Exported, Format, export, to_yaml};
+pub use load::{load, load_with, parse, unserved};
+pub use main_file::{MainFile, QuickStart};
+pub use to_toml::to_toml;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::load_with;
+use super::{Format, export, load_with, parse};
 use crate::config::{Config, Definition, IntegrationKind, ResponseType};
 
 /// A folder with these files and a configuration that serves `api.yaml`.
@@ -321,6 +321,17 @@ fn a_definition_of_api_gateway_means_what_it_means_there() {
 }
 
 #[test]
+fn what_is_referred_to_too_often_is_refused_and_not_expanded() {
+    let values = vec!["{}"; 5_000].join(", ");
+    let paths: String = (0..1_000).map(|path| format!("  /p{path}: {{$ref: '#/x-item'}}\n")).collect();
+    let document = format!(
+        "openapi: 3.0.0\nservers: [{{url: 'http://b'}}]\nx-item: {{get: {{parameters: [{{$ref: '#/x-parameter'}}], responses: {{}}}}}}\n\
+         x-parameter: {{name: q, in: query, schema: {{enum: [{values}]}}}}\npaths:\n{paths}"
+    );
+    check_fault(&document, &["more than 4000000 values", "components"]);
+}
+
+#[test]
 fn what_cannot_be_a_route_is_told_and_the_rest_is_served() {
     let document =
         "openapi: 3.0.0\npaths: {'/a/{x}.json': {get: {responses: {}}}, /b: {gett: {}, get: {responses: {}}}}";
@@ -338,4 +349,190 @@ fn a_canary_has_a_definition_of_its_own() {
     let config = load_files(&[("api.yaml", v1), ("v2.yaml", v2)], keys).unwrap_or_else(|faults| panic!("{faults}"));
     let canary = config.apis["a"].stages["dev"].canary.as_ref().expect("a canary");
     assert_eq!(uris(canary.definition.as_ref().expect("a definition"))[0].0, "GET /b");
+}
+
+/// What is served is the same after an export and an import.
+#[track_caller]
+fn check_round(name: &str, text: &str) {
+    let config = parse(text).unwrap_or_else(|faults| panic!("{name}: {faults}"));
+    let api = &config.apis["api"];
+    for format in [Format::OpenApi30, Format::Swagger20] {
+        let document = export(&config, "api/prod", format, true).expect("a stage").document;
+        for text in [document.to_string(), super::to_yaml(&document)] {
+            let again = parse(&text).unwrap_or_else(|faults| panic!("{name} {format:?}: {faults}"));
+            let again = &again.apis["api"];
+            assert_eq!(again.errors(), api.errors(), "{name} {format:?}");
+            let (mut before, after) = (api.definition.describe(), again.definition.describe());
+            before["unserved"] = after["unserved"].clone();
+            assert!(before == after, "{name} {format:?}\n{before:#}\n{after:#}");
+        }
+    }
+}
+
+#[test]
+fn documents_that_others_wrote_say_the_same_after_an_export() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openapi");
+    let mut count = 0;
+    for entry in fs::read_dir(&folder).unwrap_or_else(|_| panic!("{}", folder.display())) {
+        let path = entry.expect("an entry").path();
+        let is_document = path.extension().is_some_and(|extension| extension == "json" || extension == "yaml");
+        if is_document {
+            check_round(&path.display().to_string(), &fs::read_to_string(&path).expect("a text"));
+            count += 1;
+        }
+    }
+    assert!(count >= 10, "{count}");
+}
+
+#[test]
+fn a_definition_of_api_gateway_says_the_same_after_an_export() {
+    check_round("gateway", &GATEWAY.replace("\"x-amazon-apigateway-request-validator\": \"none\",", ""));
+    check_round("pets", PETS);
+}
+
+mod written {
+    use proptest::prelude::{Just, Strategy, any, prop, prop_assume, prop_oneof, proptest};
+    use serde_json::{Value, json};
+
+    use super::check_round;
+
+    fn word() -> impl Strategy<Value = String> {
+        "[a-zA-Z][a-zA-Z0-9_]{0,6}"
+    }
+
+    fn schema() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(json!({ "type": "string", "enum": ["$ref", "x"] })),
+            Just(json!({ "type": "integer", "minimum": 1 })),
+            Just(json!({ "type": "array", "items": { "type": "string", "format": "uuid" } })),
+            Just(json!({ "$ref": "#/components/schemas/Known" })),
+            Just(json!({ "type": "string", "nullable": true, "example": { "$ref": "#/x" } })),
+            Just(json!({})),
+        ];
+        leaf.prop_recursive(3, 12, 3, |inner| {
+            prop_oneof![
+                (word(), inner.clone())
+                    .prop_map(|(name, it)| json!({ "type": "object", "properties": { (name): it } })),
+                inner.clone().prop_map(|it| json!({ "type": "array", "items": it })),
+                (inner.clone(), inner).prop_map(|(one, other)| json!({ "oneOf": [one, other] })),
+            ]
+        })
+    }
+
+    fn content() -> impl Strategy<Value = Value> {
+        let kind = prop_oneof![Just("application/json"), Just("text/plain"), Just("Application/XML; charset=utf-8")];
+        let media =
+            prop::option::of(schema()).prop_map(|it| it.map_or_else(|| json!({}), |it| json!({ "schema": it })));
+        prop::collection::btree_map(kind, media, 0..3).prop_map(|contents| json!(contents))
+    }
+
+    fn parameter() -> impl Strategy<Value = Value> {
+        let place = prop_oneof![Just("query"), Just("header"), Just("cookie")];
+        let style = prop_oneof![
+            Just(json!({})),
+            Just(json!({ "explode": false })),
+            Just(json!({ "style": "deepObject" })),
+            Just(json!({ "style": "pipeDelimited" })),
+            Just(json!({ "style": "spaceDelimited", "explode": true })),
+        ];
+        (place, style, schema(), any::<bool>(), any::<bool>()).prop_map(
+            |(place, style, schema, is_required, is_json)| {
+                let mut parameter = json!({ "name": "n", "in": place, "required": is_required });
+                match is_json {
+                    true => parameter["content"] = json!({ "application/json": { "schema": schema } }),
+                    false => {
+                        parameter["schema"] = schema;
+                        style
+                            .as_object()
+                            .into_iter()
+                            .flatten()
+                            .for_each(|(word, value)| parameter[word] = value.clone());
+                    }
+                }
+                parameter
+            },
+        )
+    }
+
+    fn integration() -> impl Strategy<Value = Value> {
+        let response = json!({ "statusCode": "200", "responseParameters": {
+            "method.response.header.X": "integration.response.body.a", "method.response.header.Y": "'y'" } });
+        let templates = json!({ "application/json": "#set($x = 1)\n$input.json('$')", "$default": "" });
+        prop_oneof![
+            Just(Value::Null),
+            Just(
+                json!({ "type": "HTTP_PROXY", "uri": "https://b/{x}/{y}", "httpMethod": "POST", "timeoutInMillis": 50,
+                "requestParameters": { "integration.request.path.x": "method.request.path.id",
+                    "integration.request.path.y": "method.request.header.Y",
+                    "integration.request.header.Z": "method.request.body.a.b" } })
+            ),
+            Just(json!({ "type": "http", "uri": "http://${stageVariables.b}", "requestTemplates": templates,
+                "passthroughBehavior": "NEVER", "contentHandling": "CONVERT_TO_TEXT",
+                "responses": { "5\\d{2}": response, "default": { "statusCode": 200 } } })),
+            Just(json!({ "type": "mock", "requestTemplates": templates, "responses": { "default": response } })),
+            Just(json!({ "type": "aws", "uri": "arn:aws:x", "credentials": "role" })),
+        ]
+    }
+
+    fn operation() -> impl Strategy<Value = Value> {
+        let validator = prop::option::of(prop_oneof![Just("both"), Just("one")]);
+        (prop::option::of(content()), content(), prop::option::of(parameter()), integration(), any::<bool>(), validator)
+            .prop_map(|(body, answer, parameter, integration, is_keyed, validator)| {
+                let mut operation = json!({ "responses": { "200": { "description": "ok", "content": answer,
+                    "headers": { "X-A": { "schema": { "type": "string" } }, "X-B": {} } }, "4XX": { "description": "" } } });
+                if let Some(body) = body {
+                    operation["requestBody"] = json!({ "content": body, "required": is_keyed });
+                }
+                if let Some(parameter) = parameter {
+                    operation["parameters"] = json!([parameter]);
+                }
+                if is_keyed {
+                    operation["security"] = json!([{ "key": [] }]);
+                }
+                if let Some(validator) = validator {
+                    operation["x-amazon-apigateway-request-validator"] = json!(validator);
+                }
+                if !integration.is_null() {
+                    operation["x-amazon-apigateway-integration"] = integration;
+                }
+                operation
+            })
+    }
+
+    fn document() -> impl Strategy<Value = Value> {
+        let method = prop_oneof![Just("get"), Just("post"), Just("x-amazon-apigateway-any-method")];
+        let item = prop::collection::btree_map(method, operation(), 1..3);
+        let version = prop_oneof![Just("3.0.3"), Just("3.1.0")];
+        (version, prop::collection::btree_map("/[a-z]{1,4}/\\{id\\}(/\\{rest\\+\\})?", item, 0..4), schema(), any::<bool>()).prop_map(
+            |(version, paths, model, is_keyed)| {
+                let mut document = json!({ "openapi": version, "info": { "title": "t", "version": "1" }, "paths": paths,
+                    "components": { "schemas": { "Known": model, "Other Name": { "$ref": "#/components/schemas/Known" } },
+                        "securitySchemes": { "key": { "type": "apiKey", "in": "header", "name": "X-API-Key" } } },
+                    "x-amazon-apigateway-request-validators": { "both": { "validateRequestBody": true,
+                        "validateRequestParameters": true }, "one": { "validateRequestBody": true } } });
+                if is_keyed {
+                    document["x-amazon-apigateway-binary-media-types"] = json!(["*/*"]);
+                    document["x-amazon-apigateway-gateway-responses"] = json!({ "THROTTLED": { "statusCode": 503,
+                        "responseParameters": { "gatewayresponse.header.X-A": "context.requestId" } } });
+                }
+                document
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(100))]
+        #[test]
+        fn any_document_says_the_same_after_an_export(document in document()) {
+            // A schema that is itself is none.
+            prop_assume!(document["components"]["schemas"]["Known"].get("$ref").is_none());
+            check_round("made up", &document.to_string());
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "\\PC{0,200}") {
+            let _ = super::parse(&text);
+            let _ = super::parse(&format!("openapi: 3.0.0\npaths:\n  /a:\n    get: {text}\n"));
+        }
+    }
 }

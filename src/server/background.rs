@@ -8,6 +8,7 @@ use pingora_core::connectors::http::Connector;
 use tokio::sync::mpsc;
 
 use super::StartError;
+use super::acme::Agent;
 use super::tls::{self, Keeper};
 use crate::delivery::{Reloader, aside};
 use crate::gateway::snapshot::Live;
@@ -17,8 +18,14 @@ const TICK: Duration = Duration::from_secs(1);
 /// An editor's or Kubernetes' save is several events; they are over by then.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// Starts the background thread: clock, caches, names and health of back ends, certificates, and the file watcher.
-pub(super) fn start(live: Arc<Live>, reloader: Arc<Reloader>, keepers: Vec<Arc<Keeper>>) -> Result<(), StartError> {
+/// Starts the background thread: clock, caches, names and health of back ends, certificates and who obtains them, and
+/// the file watcher.
+pub(super) fn start(
+    live: Arc<Live>,
+    reloader: Arc<Reloader>,
+    keepers: Vec<Arc<Keeper>>,
+    agent: Option<Agent>,
+) -> Result<(), StartError> {
     let cannot = |error: std::io::Error| StartError::new(format!("cannot start the background thread: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
     std::thread::Builder::new()
@@ -28,7 +35,12 @@ pub(super) fn start(live: Arc<Live>, reloader: Arc<Reloader>, keepers: Vec<Arc<K
             let connector = Connector::new(Some(ConnectorOptions::new(HEALTH_POOL_SIZE)));
             runtime.block_on(async {
                 let back_ends = live.pools().tend(live.clock(), &connector);
-                tokio::join!(tick(&live), back_ends, tls::keep(keepers, &live), watch_files(reloader));
+                let obtaining = async {
+                    if let Some(agent) = agent {
+                        agent.run(&live).await;
+                    }
+                };
+                tokio::join!(tick(&live), back_ends, tls::keep(keepers, &live), obtaining, watch_files(reloader));
             });
         })
         .map_err(cannot)?;

@@ -1,4 +1,5 @@
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -46,8 +47,13 @@ impl Inherited {
 }
 
 impl Bound {
-    pub(super) fn new(listen: &config::Listen, inherited: &mut Inherited) -> Result<Bound, StartError> {
-        let tls = listen.tls.as_ref().map(|tls| Keeper::open(listen, tls)).transpose()?.map(Arc::new);
+    /// `obtained`: where certificates are kept that are obtained.
+    pub(super) fn new(
+        listen: &config::Listen,
+        obtained: &Path,
+        inherited: &mut Inherited,
+    ) -> Result<Bound, StartError> {
+        let tls = listen.tls.as_ref().map(|tls| Keeper::open(listen, tls, obtained)).transpose()?.map(Arc::new);
         let socket = inherited.take_or_bind(&listen.address)?;
         let address = socket.local_addr().map_err(|error| cannot_listen(&listen.address, &error))?;
         let listener = Arc::new(Listener { address, tls, is_h2: listen.h2, is_proxied: listen.proxy_protocol });

@@ -5,11 +5,16 @@
 //! panic; a reload or an upgrade that fails changes nothing; after SIGTERM balancers hear of it first, then nothing new
 //! is accepted, what is in flight may finish for `server.drain`, what is not answered by then is refused, counters and
 //! logs are written. Tasks are spawned here and nowhere above.
-//! Cost: one thread per core for the data plane, one for the admin listener, one for the background.
+//! Cost: one thread per core for the data plane, one for the admin listener, which stands back behind them, one for the
+//! background.
 
+mod acme;
+mod admin;
 mod background;
 mod descriptors;
 mod doors;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod listen;
 mod proxied;
 mod run;
@@ -21,6 +26,7 @@ mod upgrade;
 mod worker;
 
 pub use run::{RunError, run};
+pub use tls::{Inspection, inspect};
 
 /// Why the gateway did not start: one sentence, and what to try.
 #[derive(Debug)]

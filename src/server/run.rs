@@ -1,23 +1,25 @@
 use std::future::pending;
-use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::doors::{self, Doors};
 use super::listen::Bound;
-use super::signals::{Event, Signals, Waited};
+use super::signals::{Asked, Event, Signals, Waited};
 use super::start::{Admin, Started};
 use super::supervisor::Supervisor;
 use super::upgrade::{Attempt, Offer};
 use super::worker::{self, Worker};
-use super::{StartError, background};
+use super::{StartError, admin, background};
 use crate::config::Faults;
-use crate::control::{self, Control, Upgrade};
+use crate::control::{Control, Upgrade};
 use crate::delivery::Reloader;
 use crate::gateway::snapshot::Live;
+use crate::openapi::MainFile;
+use crate::telemetry::{Author, Change};
 
 /// Why `run` ended early.
 #[derive(Debug)]
@@ -87,7 +89,7 @@ struct Running {
 }
 
 /// Serves `file` until SIGTERM or SIGINT, or until another process has taken over. Returns after the drain.
-pub fn run(file: &Path) -> Result<(), RunError> {
+pub fn run(file: &MainFile) -> Result<(), RunError> {
     start_logging();
     pingora_rustls::install_default_crypto_provider();
     let started = Started::from(file)?;
@@ -100,15 +102,15 @@ pub fn run(file: &Path) -> Result<(), RunError> {
 
 impl Running {
     fn start(started: Started, ask: mpsc::Sender<Upgrade>) -> Result<Running, StartError> {
-        let Started { live, reloader, listeners, admin, threads, drain_delay, drain, predecessor } = started;
+        let Started { live, reloader, listeners, agent, admin, threads, drain_delay, drain, predecessor } = started;
         let ((doors, watch), (admin_doors, admin_watch)) = (Doors::new(), Doors::new());
         let support = predecessor.map(|predecessor| predecessor.support(Arc::clone(&live))).transpose()?;
         let start_worker = |number| Worker::start(number, Arc::clone(&live), &listeners, watch.clone());
         let workers = (0..threads).map(start_worker).collect::<Result<Vec<_>, _>>()?;
         let keepers = listeners.iter().filter_map(|bound| bound.listener.tls.clone()).collect();
-        background::start(Arc::clone(&live), Arc::clone(&reloader), keepers)?;
+        background::start(Arc::clone(&live), Arc::clone(&reloader), keepers, agent)?;
         let control = Arc::new(Control::new(Arc::clone(&live), Arc::clone(&reloader), ask));
-        let admin_done = start_admin(&admin, control, doors::told(admin_watch.closed))?;
+        let admin_done = admin::start(&admin.socket, Arc::clone(&live), control, doors::told(admin_watch.closed))?;
 
         tracing::info!(summary = %live.snapshot().summary(), threads, "serving");
         let urls: Vec<String> = listeners.iter().map(|bound| bound.listener.url()).collect();
@@ -130,12 +132,13 @@ impl Running {
             drain_delay,
             drain,
         };
+        running.note(&Author::Start, "start", (Value::Null, json!(running.reloader.running())), None);
         Ok(running)
     }
 
     fn serve(&mut self, signals: &mut Signals, asked: &mut mpsc::Receiver<Upgrade>) -> End {
         let mut attempt: Option<Attempt> = None;
-        let mut waiting: Option<Upgrade> = None;
+        let mut waiting: Option<Asked> = None;
         loop {
             let ended = match signals.next(asked, attempt.as_mut()) {
                 Event::Reload => {
@@ -143,15 +146,15 @@ impl Running {
                     continue;
                 }
                 Event::ReopenLogs => {
-                    self.live.telemetry().access_log.reopen();
+                    self.live.telemetry().reopen_logs();
                     continue;
                 }
                 Event::Upgrade(from) if attempt.is_some() => {
-                    answer(from, &Err("an upgrade is under way".to_owned()));
+                    self.tell(from, &Err("an upgrade is under way".to_owned()));
                     continue;
                 }
                 Event::Upgrade(from) => {
-                    waiting = from;
+                    waiting = Some(from);
                     match self.start_upgrade() {
                         Ok(started) => {
                             attempt = Some(started);
@@ -164,11 +167,18 @@ impl Running {
                 end @ (Event::Stop | Event::Interrupt) => {
                     // One that has succeeded in this moment goes on serving.
                     attempt.take().map(Attempt::give_up);
-                    return if matches!(end, Event::Stop) { End::Stopped } else { End::Interrupted };
+                    let (end, signal) = match end {
+                        Event::Stop => (End::Stopped, "SIGTERM"),
+                        _ => (End::Interrupted, "SIGINT"),
+                    };
+                    self.note(&Author::Signal(signal), "stop", (json!(self.reloader.running()), Value::Null), None);
+                    return end;
                 }
             };
             attempt = None;
-            answer(waiting.take(), &ended);
+            if let Some(asked) = waiting.take() {
+                self.tell(asked, &ended);
+            }
             match ended {
                 Ok(pid) => {
                     tracing::info!(pid, "another process serves from here on");
@@ -183,8 +193,28 @@ impl Running {
     fn reload(&self) {
         self.supervisor.reloading();
         // What went wrong has been logged and is kept for `/readyz`.
-        drop(self.reloader.reload());
+        drop(self.reloader.reload(&Author::Signal("SIGHUP")));
         self.supervisor.ready();
+    }
+
+    /// Answers who has asked for an upgrade, and writes it down.
+    fn tell(&self, asked: Asked, ended: &Result<u32, String>) {
+        let author = match &asked {
+            Asked::Signal => &Author::Signal("SIGUSR2"),
+            Asked::Admin(upgrade) => &*upgrade.author,
+        };
+        let pids = (json!(std::process::id()), json!(ended.as_ref().ok()));
+        self.note(author, "upgrade", pids, ended.as_ref().err().map(String::as_str));
+        if let Asked::Admin(Upgrade { reply, .. }) = asked {
+            // Who asked may have gone away.
+            let _ = reply.send(ended.clone());
+        }
+    }
+
+    fn note(&self, author: &Author, what: &'static str, (before, after): (Value, Value), failure: Option<&str>) {
+        let about = json!({ "version": env!("CARGO_PKG_VERSION") });
+        let change = Change { what, about, before, after, failure };
+        self.live.telemetry().audit_log.note(author, &change, self.live.clock().now());
     }
 
     fn start_upgrade(&self) -> Result<Attempt, String> {
@@ -244,33 +274,6 @@ impl Running {
         self.listeners.clear();
         signals.wait(self.live.connections().closed_all(), LAST_WORDS);
     }
-}
-
-fn answer(waiting: Option<Upgrade>, ended: &Result<u32, String>) {
-    if let Some(Upgrade { reply }) = waiting {
-        // Who asked may have gone away.
-        let _ = reply.send(ended.clone());
-    }
-}
-
-fn start_admin(
-    admin: &Admin,
-    control: Arc<Control>,
-    closed: impl Future<Output = ()> + Send + 'static,
-) -> Result<oneshot::Receiver<()>, StartError> {
-    let cannot = |error: std::io::Error| StartError::new(format!("cannot start the admin thread: {error}"));
-    let socket = admin.socket.try_clone().map_err(cannot)?;
-    let (end, ended) = oneshot::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
-    std::thread::Builder::new()
-        .name("admin".to_string())
-        .spawn(move || {
-            runtime.block_on(control::serve(socket, control, closed));
-            // Nobody waits for it in a process that has ended in another way.
-            let _ = end.send(());
-        })
-        .map_err(cannot)?;
-    Ok(ended)
 }
 
 /// Our own words go to standard error; `RUST_LOG` chooses how many of them.

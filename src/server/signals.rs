@@ -14,14 +14,21 @@ pub(super) enum Event {
     Reload,
     /// SIGUSR1, after log files were moved away
     ReopenLogs,
-    /// SIGUSR2, or a request to the admin listener that wants to hear how it went
-    Upgrade(Option<Upgrade>),
+    Upgrade(Asked),
     /// The upgrade under way has ended: the new process's id, or why this one goes on.
     Upgraded(Result<u32, String>),
     /// SIGTERM
     Stop,
     /// SIGINT: somebody waits at a terminal
     Interrupt,
+}
+
+/// Who has asked for an upgrade.
+pub(super) enum Asked {
+    /// SIGUSR2
+    Signal,
+    /// A request to the admin listener, which wants to hear how it went
+    Admin(Upgrade),
 }
 
 /// How a wait ended.
@@ -69,8 +76,8 @@ impl Signals {
             tokio::select! {
                 _ = hangup.recv() => Event::Reload,
                 _ = user1.recv() => Event::ReopenLogs,
-                _ = user2.recv() => Event::Upgrade(None),
-                Some(upgrade) = asked.recv() => Event::Upgrade(Some(upgrade)),
+                _ = user2.recv() => Event::Upgrade(Asked::Signal),
+                Some(upgrade) = asked.recv() => Event::Upgrade(Asked::Admin(upgrade)),
                 ended = upgraded => Event::Upgraded(ended),
                 _ = terminate.recv() => Event::Stop,
                 _ = interrupt.recv() => Event::Interrupt,

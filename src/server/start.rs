@@ -1,8 +1,8 @@
 use std::net::TcpListener;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::acme::Agent;
 use super::listen::{Bound, Inherited};
 use super::run::RunError;
 use super::upgrade::Predecessor;
@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::delivery::{Origin, Reloader};
 use crate::gateway::integrate::Pools;
 use crate::gateway::snapshot::{Live, Snapshot};
-use crate::openapi;
+use crate::openapi::MainFile;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 
@@ -21,6 +21,8 @@ pub(super) struct Started {
     pub live: Arc<Live>,
     pub reloader: Arc<Reloader>,
     pub listeners: Vec<Bound>,
+    /// Who obtains certificates, where any are to be obtained.
+    pub agent: Option<Agent>,
     pub admin: Admin,
     pub threads: usize,
     pub drain_delay: Duration,
@@ -37,7 +39,7 @@ pub(super) struct Admin {
 
 impl Started {
     /// Reads `file` and gets hold of everything that it names, from a process that is to be replaced if there is one.
-    pub fn from(file: &Path) -> Result<Started, RunError> {
+    pub fn from(file: &MainFile) -> Result<Started, RunError> {
         let Some((mut predecessor, inherited)) = Predecessor::of_this_process()? else {
             return prepare(file, Inherited::default(), |live| Ok(open_state(live)?));
         };
@@ -54,28 +56,31 @@ impl Started {
 
 /// The state comes last, since another process may have it until then.
 fn prepare(
-    file: &Path,
+    file: &MainFile,
     mut inherited: Inherited,
     open_state: impl FnOnce(&Live) -> Result<(), RunError>,
 ) -> Result<Started, RunError> {
-    let config = openapi::load(file)?;
+    let config = file.load()?;
     let threads = worker_count(config.server.threads);
     descriptors::reserve(threads, config.server.listen.len())?;
-    let bound = config.server.listen.iter().map(|listen| Bound::new(listen, &mut inherited));
+    let obtained = config.acme.folder(&config.state.dir);
+    let bound = config.server.listen.iter().map(|listen| Bound::new(listen, &obtained, &mut inherited));
     let listeners = bound.collect::<Result<Vec<_>, _>>()?;
     let written = config.admin.listen.value.clone();
     let admin = Admin { socket: inherited.take_or_bind(&written)?, written };
     let (drain_delay, drain) = (config.server.drain_delay, config.server.drain);
     let origin = Origin::of(file, &config);
+    let agent = Agent::of(&config);
     let live = Arc::new(compile(config)?);
     open_state(&live)?;
     let reloader = Arc::new(Reloader::new(Arc::clone(&live), origin));
-    Ok(Started { live, reloader, listeners, admin, threads, drain_delay, drain, predecessor: None })
+    Ok(Started { live, reloader, listeners, agent, admin, threads, drain_delay, drain, predecessor: None })
 }
 
 fn compile(config: Config) -> Result<Live, RunError> {
     let clock = Clock::system();
-    let telemetry = Telemetry::open(&config.telemetry, clock.now()).map_err(StartError::new)?;
+    let telemetry =
+        Telemetry::open(&config.telemetry, &config.admin.audit_log, clock.now()).map_err(StartError::new)?;
     let store = Store::closed(&config.state.dir, config.state.unsaved_max);
     let store = store.map_err(|error| StartError::new(error.to_string()))?;
     let pools = Arc::new(Pools::default());

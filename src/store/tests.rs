@@ -120,9 +120,10 @@ impl StorageBackend for OnDisk {
     }
 }
 
+/// Until the disk works again, and what was counted without it is written, which comes after.
 fn wait_until_durable(store: &Store) {
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
-    while store.health() != Health::Durable {
+    while store.health() != Health::Durable || store.unsaved() > 0 {
         assert!(std::time::Instant::now() < deadline, "{:?}", store.health());
         std::thread::yield_now();
     }

@@ -5,8 +5,8 @@ use jiff::{Timestamp, tz::TimeZone};
 use crate::base::push_number;
 
 /// Writes moments as text. Remembers the second it wrote last: most lines of a busy thread share it.
-#[derive(Default)]
-pub(super) struct Civil {
+#[derive(Debug, Default)]
+pub struct Civil {
     rfc3339: Second,
     clf: Second,
 }
@@ -37,7 +37,7 @@ pub fn clf_time(unix_ms: u64) -> String {
 }
 
 /// One second in one format.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Second {
     unix_s: u64,
     text: String,

@@ -28,6 +28,40 @@ pub enum Cut {
     ProxyProtocol,
 }
 
+/// Why the admin listener did not do what it was asked, before it looked at what that was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminRefusal {
+    /// No token, where one is needed.
+    NoToken,
+    WrongToken,
+    /// Too many wrong ones before.
+    TooManyFailures,
+    /// A browser asks on behalf of another site.
+    ForeignSite,
+    /// Over the bounds on connections.
+    Connections,
+}
+
+impl AdminRefusal {
+    const ALL: [AdminRefusal; 5] = [
+        AdminRefusal::NoToken,
+        AdminRefusal::WrongToken,
+        AdminRefusal::TooManyFailures,
+        AdminRefusal::ForeignSite,
+        AdminRefusal::Connections,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AdminRefusal::NoToken => "no_token",
+            AdminRefusal::WrongToken => "wrong_token",
+            AdminRefusal::TooManyFailures => "too_many_failures",
+            AdminRefusal::ForeignSite => "foreign_site",
+            AdminRefusal::Connections => "connections",
+        }
+    }
+}
+
 impl Shed {
     const ALL: [Shed; 4] = [Shed::Connections, Shed::Address, Shed::InFlight, Shed::Memory];
 
@@ -78,6 +112,8 @@ pub(super) struct Defence {
     shed: Vec<IntCounter>,
     /// In the order of [`Cut::ALL`].
     cut: Vec<IntCounter>,
+    /// In the order of [`AdminRefusal::ALL`].
+    admin: Vec<IntCounter>,
     /// By number.
     streams_reset: Vec<IntCounter>,
     connections_ended: Vec<IntCounter>,
@@ -89,12 +125,15 @@ impl Defence {
         let shed = family(registry, "tollgate_shed_total", help, &["reason"]);
         let help = "Connections that were closed because of what their clients did.";
         let cut = family(registry, "tollgate_connections_cut_total", help, &["reason"]);
+        let help = "Requests and connections to the admin listener that were refused.";
+        let admin = family(registry, "tollgate_admin_refused_total", help, &["reason"]);
         let help = "Errors that clients of HTTP/2 were told, by what they ended.";
         let errors = family(registry, "tollgate_http2_errors_total", help, &["scope", "code"]);
         let of_scope = |scope| ERROR_CODES.iter().map(|code| errors.child(&[scope, code])).collect();
         Defence {
             shed: Shed::ALL.iter().map(|reason| shed.child(&[reason.as_str()])).collect(),
             cut: Cut::ALL.iter().map(|reason| cut.child(&[reason.as_str()])).collect(),
+            admin: AdminRefusal::ALL.iter().map(|reason| admin.child(&[reason.as_str()])).collect(),
             streams_reset: of_scope("stream"),
             connections_ended: of_scope("connection"),
         }
@@ -106,6 +145,10 @@ impl Defence {
 
     pub(super) fn cut(&self, reason: Cut) {
         self.cut[reason as usize].inc();
+    }
+
+    pub(super) fn admin_refused(&self, reason: AdminRefusal) {
+        self.admin[reason as usize].inc();
     }
 
     /// A code that no document knows counts as an internal error, as section 7 has it.

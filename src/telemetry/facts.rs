@@ -1,9 +1,10 @@
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Trace;
-use crate::base::{LogDetail, Now, Refusal, RequestId};
+use crate::base::{Ascii, LogDetail, Now, Refusal, RequestId};
 
 /// What one request is known by, written as it is learned and never branched on.
 ///
@@ -25,12 +26,15 @@ pub struct Facts {
     pub bytes_out: u64,
     /// Why the gateway answered by itself.
     pub refusal: Option<Refusal>,
+    /// What `$context.error.message` is, where it is not the refusal's title.
+    pub message: Option<Cow<'static, str>>,
     /// What the log may say about a failure and the client may not know.
     pub detail: LogDetail,
     pub cache: CacheOutcome,
     /// Whether the canary answered; `None` where the stage has none.
     pub is_canary: Option<bool>,
     pub integration: IntegrationFacts,
+    pub contract: Contract,
 }
 
 impl Facts {
@@ -47,11 +51,23 @@ impl Facts {
             bytes_in: 0,
             bytes_out: 0,
             refusal: None,
+            message: None,
             detail: LogDetail::default(),
             cache: CacheOutcome::default(),
             is_canary: None,
             integration: IntegrationFacts::default(),
+            contract: Contract::default(),
         }
+    }
+
+    /// The value of `x-amz-apigw-id`.
+    pub fn extended_request_id(&self) -> Ascii<16> {
+        self.request_id.extended(self.started)
+    }
+
+    /// What the client was told is wrong, in a few words.
+    pub(super) fn error_message(&self) -> Option<&str> {
+        self.message.as_deref().or(self.refusal.map(Refusal::title))
     }
 
     /// The status to report: what was answered, or 499 when nothing was.
@@ -97,6 +113,29 @@ impl CacheOutcome {
             CacheOutcome::Expired => Some("expired"),
             CacheOutcome::Refreshed => Some("refreshed"),
             CacheOutcome::Bypass => Some("bypass"),
+        }
+    }
+}
+
+/// How the back end's answer stands to what its operation says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Contract {
+    /// It is as it should be, or nobody looked.
+    #[default]
+    Kept,
+    /// What is wrong with it.
+    Broken(Box<str>),
+    /// Its body was too large to be checked.
+    Unchecked,
+}
+
+impl Contract {
+    /// The value of the log's `contract` field.
+    pub fn for_log(&self) -> &str {
+        match self {
+            Contract::Kept => "",
+            Contract::Broken(why) => why,
+            Contract::Unchecked => "not checked: the body is too large",
         }
     }
 }

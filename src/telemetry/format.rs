@@ -1,7 +1,7 @@
 use super::civil::Civil;
 use super::variable::Variable;
 use super::{Line, json};
-use crate::base::Now;
+use crate::base::{Now, push_escaped};
 use crate::config::LogFormat;
 
 /// How an access log line is written, compiled once for a stage.
@@ -46,13 +46,17 @@ impl Format {
 }
 
 impl Part {
+    fn names_the_request(&self) -> bool {
+        matches!(self.0, Piece::Variable(Variable::RequestId | Variable::ExtendedRequestId))
+    }
+
     fn push(&self, out: &mut Vec<u8>, civil: &mut Civil, line: &Line<'_>, now: Now) {
         match &self.0 {
             Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
             Piece::Unset => out.push(b'-'),
             Piece::Variable(variable) => {
                 let before = out.len();
-                variable.push(out, civil, line, now);
+                variable.push(out, push_escaped, civil, line, now);
                 if out.len() == before && !variable.may_be_empty() {
                     out.push(b'-');
                 }
@@ -75,7 +79,7 @@ fn compile_context(format: &str) -> Result<Vec<Part>, String> {
         rest = after;
     }
     push_text(&mut parts, rest);
-    if !parts.iter().any(|part| part.0 == Piece::Variable(Variable::RequestId)) {
+    if !parts.iter().any(Part::names_the_request) {
         return Err(String::from("an access log format must contain $context.requestId or $context.extendedRequestId"));
     }
     Ok(parts)

@@ -27,6 +27,7 @@ pub(super) fn push_line(out: &mut Vec<u8>, civil: &mut Civil, line: &Line<'_>, n
     push_integration(&mut object, line);
     object.bytes("user_agent", line.user_agent.unwrap_or_default());
     object.text("trace_id", facts.trace.trace_id().as_str());
+    object.text("contract", facts.contract.for_log());
     object.text("detail", facts.detail.for_log().unwrap_or_default());
     object.close();
 }

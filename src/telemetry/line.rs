@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 
 use super::{Facts, Format, KeyFacts, RouteSeries};
+use crate::config::ErrorStyle;
 
 /// A request that is over, as metrics and the access log see it.
 ///
@@ -23,6 +24,8 @@ pub struct Line<'a> {
     pub route: Option<&'a RouteSeries>,
     /// `None` for a request without a known API key.
     pub key: Option<KeyFacts<'a>>,
+    /// Of the API that the request belongs to.
+    pub style: ErrorStyle,
     /// The stage's format, or the configuration's.
     pub format: &'a Format,
 }
@@ -85,6 +88,7 @@ pub(super) mod tests {
             user_agent: None,
             route: None,
             key: None,
+            style: ErrorStyle::Standard,
             format: &Format::Json,
         }
     }

@@ -2,11 +2,12 @@ use prometheus::core::Collector;
 use prometheus::{IntCounter, IntGauge, Registry, TextEncoder};
 
 use super::count::Count;
-use super::defence::{Cut, Defence, Shed};
+use super::defence::{AdminRefusal, Cut, Defence, Shed};
 use super::family::{Child, Family};
 use super::key_series::{KeyCap, PlanSeries};
+use super::orders::Orders;
 use super::route_families::RouteFamilies;
-use super::{Line, RouteSeries};
+use super::{Contract, Line, RouteSeries};
 use crate::base::{Now, Refusal};
 
 /// The process's metrics, under the names that `docs/reference.md` promises.
@@ -20,7 +21,10 @@ pub struct Metrics {
     keyless: PlanSeries,
     /// In the order of [`Refusal::all`].
     refusals: Vec<IntCounter>,
+    invalid_requests: IntCounter,
+    invalid_responses: IntCounter,
     dropped_lines: IntCounter,
+    dropped_audit_lines: IntCounter,
     connections: IntGauge,
     cache_bytes: Family<IntGauge>,
     cache_entries: Family<IntGauge>,
@@ -30,6 +34,7 @@ pub struct Metrics {
     defence: Defence,
     certificate_expiry: Family<IntGauge>,
     certificates_current: Family<IntGauge>,
+    orders: Orders,
     state_unsaved: IntGauge,
     reloads: Reloads,
 }
@@ -64,16 +69,25 @@ impl Metrics {
         let registry = Registry::new();
         register_process(&registry);
         count_build(&registry);
+        let help = "Requests and back ends' answers that are not what their operation says, withheld or not.";
+        let invalid = family::<IntCounter>(&registry, "tollgate_validation_failures_total", help, &["side"]);
         Metrics {
             routes: register_routes(&registry),
             keys: KeyFamilies::register(&registry, key_labels_max),
             unrouted: RouteSeries::unrouted(),
             keyless: PlanSeries::new("".into()),
             refusals: register_refusals(&registry),
+            invalid_requests: invalid.child(&["request"]),
+            invalid_responses: invalid.child(&["response"]),
             dropped_lines: single(
                 &registry,
                 "tollgate_access_log_dropped_total",
                 "Access log lines that were lost because the log was too slow or could not be written.",
+            ),
+            dropped_audit_lines: single(
+                &registry,
+                "tollgate_audit_log_dropped_total",
+                "Audit log lines that were lost because the log was too slow or could not be written.",
             ),
             connections: single(&registry, "tollgate_connections", "Open connections of clients."),
             cache_bytes: family(
@@ -114,6 +128,7 @@ impl Metrics {
                 "Whether a listener's certificates are what their files say (1), or older ones (0).",
                 &["listener"],
             ),
+            orders: Orders::register(&registry),
             state_unsaved: single(
                 &registry,
                 "tollgate_state_unsaved_requests",
@@ -133,6 +148,12 @@ impl Metrics {
         if let Some(refusal) = line.facts.refusal {
             self.refusals[refusal as usize].inc();
             line.key.map_or(&self.keyless, |key| key.plan).count_refusal(&self.keys, refusal);
+            if refusal.is_of_validation() {
+                self.invalid_requests.inc();
+            }
+        }
+        if matches!(line.facts.contract, Contract::Broken(_)) {
+            self.invalid_responses.inc();
         }
     }
 
@@ -144,6 +165,11 @@ impl Metrics {
     /// A client's connection was closed for what the client did.
     pub fn connection_cut(&self, reason: Cut) {
         self.defence.cut(reason);
+    }
+
+    /// A request to the admin listener was refused.
+    pub fn admin_refused(&self, reason: AdminRefusal) {
+        self.defence.admin_refused(reason);
     }
 
     /// A client of HTTP/2 was told this error, for a stream or for its connection.
@@ -198,6 +224,17 @@ impl Metrics {
         self.certificates_current.replace(listeners.into_iter().map(|(listener, is)| ([listener], is.into())));
     }
 
+    /// A certificate is to be obtained by orders, the next of them at this moment.
+    pub fn certificate_ordered_at(&self, certificate: &str, unix_s: i64) {
+        self.orders.expect(certificate);
+        self.orders.set_next(certificate, unix_s);
+    }
+
+    /// An order for a certificate has ended.
+    pub fn certificate_order_ended(&self, certificate: &str, is_success: bool) {
+        self.orders.ended(certificate, is_success);
+    }
+
     /// How many API keys get a label of their own from now on. Keys that have one keep it.
     pub fn set_key_labels_max(&self, max: usize) {
         self.keys.cap.set_max(max);
@@ -210,6 +247,10 @@ impl Metrics {
             tracing::error!(%error, "the metrics are incomplete");
         }
         text
+    }
+
+    pub(super) fn dropped_audit_lines(&self) -> &IntCounter {
+        &self.dropped_audit_lines
     }
 
     pub(super) fn dropped_lines(&self) -> &IntCounter {
@@ -387,7 +428,9 @@ mod tests {
         families.retain(|name, _| name.starts_with("tollgate_"));
         let contract = [
             ("tollgate_access_log_dropped_total", ""),
+            ("tollgate_admin_refused_total", "reason"),
             ("tollgate_api_key_requests_total", "key,plan"),
+            ("tollgate_audit_log_dropped_total", ""),
             ("tollgate_back_end_healthy", "target"),
             ("tollgate_build_info", "version"),
             ("tollgate_cache_bytes", "api,stage"),
@@ -409,6 +452,7 @@ mod tests {
             ("tollgate_state_unsaved_requests", ""),
             ("tollgate_store_healthy", ""),
             ("tollgate_throttled_total", "plan,reason"),
+            ("tollgate_validation_failures_total", "side"),
         ];
         let found: Vec<_> = families.iter().map(|(name, labels)| (name.as_str(), labels.as_str())).collect();
         assert_eq!(found, contract);

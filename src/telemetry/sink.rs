@@ -6,6 +6,8 @@ use crate::config::LogDestination;
 
 /// Where lines go. A destination that fails is opened anew for the next lines.
 pub(super) struct Sink {
+    /// Such as "the access log".
+    what: &'static str,
     destination: LogDestination,
     file: Option<File>,
     /// A line was cut off by a failure: the next one begins on a line of its own.
@@ -16,12 +18,12 @@ pub(super) struct Sink {
 
 impl Sink {
     /// The error names the destination.
-    pub fn open(destination: &LogDestination) -> Result<Sink, String> {
+    pub fn open(what: &'static str, destination: &LogDestination) -> Result<Sink, String> {
         match open(destination) {
-            Ok(file) => Ok(Sink { destination: destination.clone(), file, is_torn: false, is_failing: false }),
+            Ok(file) => Ok(Sink { what, destination: destination.clone(), file, is_torn: false, is_failing: false }),
             Err(error) => Err(format!(
-                "cannot open the access log {}: {error}\n  help: its folder must exist and this user must be able to \
-                 write there; or log to \"stdout\"",
+                "cannot open {what} {}: {error}\n  help: its folder must exist and this user must be able to \
+                 write there; or log to \"stderr\"",
                 name(destination)
             )),
         }
@@ -48,7 +50,7 @@ impl Sink {
 
     fn fail(&mut self, written: &[u8], error: &io::Error) {
         if !self.is_failing {
-            tracing::warn!(log = name(&self.destination), %error, "cannot write the access log, its lines are dropped");
+            tracing::warn!(log = name(&self.destination), %error, "cannot write {}, its lines are dropped", self.what);
         }
         self.is_failing = true;
         self.is_torn |= written.last().is_some_and(|byte| *byte != b'\n');
@@ -110,13 +112,20 @@ fn name(destination: &LogDestination) -> String {
 mod tests {
     use super::*;
 
+    const WHAT: &str = "the access log";
+
     #[test]
     fn a_failing_destination_loses_counted_lines_and_is_tried_again() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("logs/access.log");
-        assert!(Sink::open(&LogDestination::File(path.clone())).is_err_and(|error| error.contains("access.log")));
-        let mut sink =
-            Sink { destination: LogDestination::File(path.clone()), file: None, is_torn: false, is_failing: false };
+        assert!(Sink::open(WHAT, &LogDestination::File(path.clone())).is_err_and(|error| error.contains("access.log")));
+        let mut sink = Sink {
+            what: WHAT,
+            destination: LogDestination::File(path.clone()),
+            file: None,
+            is_torn: false,
+            is_failing: false,
+        };
         assert_eq!(sink.write(b"one\ntwo\n"), 2);
         std::fs::create_dir(dir.path().join("logs")).expect("a folder");
         assert_eq!(sink.write(b"three\n"), 0);
@@ -127,7 +136,7 @@ mod tests {
     fn a_rotated_file_is_left_alone() {
         let dir = tempfile::tempdir().expect("a folder");
         let (path, rotated) = (dir.path().join("access.log"), dir.path().join("access.log.1"));
-        let mut sink = Sink::open(&LogDestination::File(path.clone())).expect("it opens");
+        let mut sink = Sink::open(WHAT, &LogDestination::File(path.clone())).expect("it opens");
         sink.write(b"one\n");
         std::fs::rename(&path, &rotated).expect("moved");
         sink.reopen();
@@ -141,8 +150,13 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("access.log");
         std::fs::write(&path, "half a li").expect("written");
-        let mut sink =
-            Sink { destination: LogDestination::File(path.clone()), file: None, is_torn: true, is_failing: false };
+        let mut sink = Sink {
+            what: WHAT,
+            destination: LogDestination::File(path.clone()),
+            file: None,
+            is_torn: true,
+            is_failing: false,
+        };
         sink.write(b"two\n");
         assert_eq!(std::fs::read_to_string(&path).expect("the log"), "half a li\ntwo\n");
     }

@@ -2,11 +2,15 @@ use std::io::Write as _;
 
 use super::Line;
 use super::civil::Civil;
-use crate::base::{Blame, Now, Refusal, push_escaped, push_number};
+use crate::base::{Blame, Now, push_escaped, push_number};
+use crate::config::ErrorStyle;
+
+/// Appends a text so that it cannot end what it stands in.
+pub type Escape = fn(&mut Vec<u8>, &[u8]);
 
 /// A `$context` variable whose value the gateway knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Variable {
+pub enum Variable {
     ApiId,
     ClientSubject,
     DataProcessed,
@@ -15,6 +19,8 @@ pub(super) enum Variable {
     ErrorMessage,
     ErrorMessageString,
     ErrorResponseType,
+    ErrorValidation,
+    ExtendedRequestId,
     HttpMethod,
     IntegrationError,
     IntegrationLatency,
@@ -46,7 +52,8 @@ const KNOWN: &[(&str, Variable)] = &[
     ("error.message", Variable::ErrorMessage),
     ("error.messageString", Variable::ErrorMessageString),
     ("error.responseType", Variable::ErrorResponseType),
-    ("extendedRequestId", Variable::RequestId),
+    ("error.validationErrorString", Variable::ErrorValidation),
+    ("extendedRequestId", Variable::ExtendedRequestId),
     ("httpMethod", Variable::HttpMethod),
     ("identity.apiKeyId", Variable::KeyName),
     ("identity.clientCert.subjectDN", Variable::ClientSubject),
@@ -83,7 +90,6 @@ const UNSET: &[&str] = &[
     "customDomain.basePathMatched",
     "deploymentId",
     "endpointType",
-    "error.validationErrorString",
     "identity.accessKey",
     "identity.accountId",
     "identity.apiKey",
@@ -117,18 +123,29 @@ impl Variable {
         Err(nearest(name))
     }
 
-    /// Appends the value, escaped as in a JSON string, or nothing if there is none.
-    pub fn push(self, out: &mut Vec<u8>, civil: &mut Civil, line: &Line<'_>, now: Now) {
+    /// Appends the value, or nothing if there is none. What somebody else may have chosen is given to `escape`.
+    pub fn push(self, out: &mut Vec<u8>, escape: Escape, civil: &mut Civil, line: &Line<'_>, now: Now) {
         let facts = line.facts;
+        let push_text = |out: &mut Vec<u8>, text: Option<&str>| escape(out, text.unwrap_or_default().as_bytes());
         match self {
             Variable::ApiId => push_text(out, line.route.map(|route| route.api())),
             Variable::ClientSubject => push_text(out, facts.client_subject.as_deref()),
             Variable::DataProcessed => push_number(out, facts.bytes_in.saturating_add(facts.bytes_out)),
             Variable::DomainName => push_text(out, Some(line.host)),
             Variable::DomainPrefix => push_text(out, line.host.split('.').next()),
-            Variable::ErrorMessage => push_text(out, facts.refusal.map(Refusal::title)),
-            Variable::ErrorMessageString => push_quoted(out, facts.refusal.map(Refusal::title)),
-            Variable::ErrorResponseType => push_text(out, facts.refusal.map(response_type)),
+            Variable::ErrorMessage => push_text(out, facts.error_message()),
+            Variable::ErrorMessageString => push_quoted(out, facts.error_message()),
+            Variable::ErrorResponseType => {
+                push_text(out, facts.refusal.map(|refusal| refusal.response_type().as_str()))
+            }
+            Variable::ErrorValidation => {
+                let is_of_validation = facts.refusal.is_some_and(|refusal| refusal.is_of_validation());
+                push_text(out, facts.detail.for_log().filter(|_| is_of_validation));
+            }
+            Variable::ExtendedRequestId => match line.style {
+                ErrorStyle::Standard => push_text(out, Some(facts.request_id.as_str())),
+                ErrorStyle::Aws => push_text(out, Some(facts.extended_request_id().as_str())),
+            },
             Variable::HttpMethod => push_text(out, Some(line.method)),
             Variable::IntegrationError => push_text(out, integration_error(line)),
             Variable::IntegrationLatency => push_integration_latency(out, line),
@@ -143,14 +160,19 @@ impl Variable {
             Variable::ResourcePath => push_text(out, line.route.map(|route| route.route())),
             Variable::ResponseLatency => push_number(out, now.since(facts.started).as_millis() as u64),
             Variable::ResponseLength => push_number(out, facts.bytes_out),
-            Variable::RouteKey => push_route_key(out, line),
+            Variable::RouteKey => push_route_key(out, escape, line),
             // Writing to a Vec does not fail.
             Variable::SourceIp => drop(write!(out, "{}", line.client)),
             Variable::Stage => push_text(out, line.route.map(|route| route.stage())),
             Variable::Status => push_status(out, facts.final_status()),
             Variable::TraceRoot => push_text(out, Some(facts.trace.root().as_str())),
-            Variable::UserAgent => push_escaped(out, line.user_agent.unwrap_or_default()),
+            Variable::UserAgent => escape(out, line.user_agent.unwrap_or_default()),
         }
+    }
+
+    /// Whether a client may know it: what a back end did is for the log alone.
+    pub fn is_for_clients(self) -> bool {
+        self != Variable::IntegrationError
     }
 
     /// API Gateway leaves this one empty for a stage without a canary; everything else without a value is `-`.
@@ -164,10 +186,7 @@ fn nearest(name: &str) -> &'static str {
     names.min_by_key(|known| strsim::damerau_levenshtein(known, name)).unwrap_or_default()
 }
 
-fn push_text(out: &mut Vec<u8>, text: Option<&str>) {
-    push_escaped(out, text.unwrap_or_default().as_bytes());
-}
-
+/// As a string of JSON, whatever it stands in.
 fn push_quoted(out: &mut Vec<u8>, text: Option<&str>) {
     if let Some(text) = text {
         out.push(b'"');
@@ -189,32 +208,14 @@ fn push_integration_latency(out: &mut Vec<u8>, line: &Line<'_>) {
     }
 }
 
-fn push_route_key(out: &mut Vec<u8>, line: &Line<'_>) {
+fn push_route_key(out: &mut Vec<u8>, escape: Escape, line: &Line<'_>) {
     let Some(route) = line.route.filter(|route| !route.route().is_empty()) else { return };
-    push_text(out, Some(line.method));
+    escape(out, line.method.as_bytes());
     out.push(b' ');
-    push_text(out, Some(route.route()));
+    escape(out, route.route().as_bytes());
 }
 
 fn integration_error<'a>(line: &Line<'a>) -> Option<&'a str> {
     let is_back_ends = line.facts.refusal.is_some_and(|refusal| refusal.blame() == Blame::BackEnd);
     line.facts.detail.for_log().filter(|_| is_back_ends)
-}
-
-/// The gateway response type that the service would have answered with.
-fn response_type(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::MissingApiKey | Refusal::UnknownApiKey | Refusal::DisabledApiKey | Refusal::NoUsagePlan => {
-            "INVALID_API_KEY"
-        }
-        Refusal::InvalidationForbidden => "ACCESS_DENIED",
-        Refusal::UnknownRoute | Refusal::MethodNotAllowed => "MISSING_AUTHENTICATION_TOKEN",
-        Refusal::BodyTooLarge | Refusal::UriTooLong | Refusal::HeadersTooLarge => "REQUEST_TOO_LARGE",
-        Refusal::RateExceeded | Refusal::RouteThrottled | Refusal::StageThrottled => "THROTTLED",
-        Refusal::QuotaExceeded => "QUOTA_EXCEEDED",
-        Refusal::BackEndFailed => "INTEGRATION_FAILURE",
-        Refusal::BackEndTimeout => "INTEGRATION_TIMEOUT",
-        other if other.blame() == Blame::Client => "DEFAULT_4XX",
-        _ => "DEFAULT_5XX",
-    }
 }

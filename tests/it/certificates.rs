@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, HandshakeKind, RootCertStore};
 
@@ -57,11 +57,19 @@ impl Authority {
 
     /// For these hosts; the first one is its common name.
     fn sign(&self, names: &[&str]) -> Pair {
+        self.sign_for(names, None)
+    }
+
+    /// The same, good between the beginnings of two years.
+    fn sign_for(&self, names: &[&str], years: Option<(i32, i32)>) -> Pair {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names.clone()).expect("parameters");
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::OrganizationName, "Example");
         params.distinguished_name.push(DnType::CommonName, &*names[0]);
+        if let Some((from, to)) = years {
+            (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
+        }
         let key = KeyPair::generate().expect("a key");
         Pair::new(&params.signed_by(&key, &self.issuer).expect("a certificate"), &key)
     }
@@ -153,7 +161,7 @@ fn a_renewed_certificate_is_taken_over_and_a_bad_one_leaves_the_last() {
     gateway.folder().write("own.pem", &new.cert_pem);
     is_current(0.0);
     assert_eq!(shown(), old.cert);
-    assert!(gateway.stderr().contains("is not that of"), "{}", gateway.stderr());
+    eventually("the log says why", || gateway.stderr().contains("is not that of"));
 
     gateway.folder().write("own.key", &new.key_pem);
     is_current(1.0);
@@ -161,6 +169,73 @@ fn a_renewed_certificate_is_taken_over_and_a_bad_one_leaves_the_last() {
     // Sessions that were begun under the old one go on.
     let resumed = visit("gateway.test", gateway.http(), &client).expect("a handshake");
     assert_eq!(resumed.handshake, Some(HandshakeKind::Resumed));
+}
+
+#[test]
+fn a_certificate_that_a_reload_adds_is_served_without_a_restart() {
+    let authority = Authority::new();
+    let (own, shops) = (authority.sign(&["gateway.test"]), authority.sign(&["shops.test"]));
+    let of_one = listening(r#"cert = "own.pem", key = "own.key""#);
+    let of_two =
+        listening(r#"cert = "own.pem", key = "own.key", certificates = [{ cert = "shops.pem", key = "shops.key" }]"#);
+    let folder = folder(&of_one, &authority, &[("own", &own), ("shops", &shops)]);
+    let gateway = Gateway::start_in(Arc::new(folder), &[]);
+    let client = authority.client(None);
+    // Each time a client that has no session to resume.
+    let is_served = || visit("shops.test", gateway.http(), &authority.client(None)).is_ok();
+    assert!(!is_served());
+    gateway.change(&of_two, &[]);
+    eventually("the second certificate is served", is_served);
+    assert!(!gateway.admin(get("/readyz?verbose")).text().contains("needs a restart"));
+    gateway.change(&of_one, &[]);
+    eventually("it is not served any more", || !is_served());
+    gateway.change(&of_one.replace("cert = \"own.pem\"", "cert = \"missing.pem\""), &[]);
+    gateway.expect_metric("tollgate_certificate_last_load_success", &[], 0.0);
+    visit("gateway.test", gateway.http(), &client).expect("the last good one is served");
+    gateway.change(&of_one.replace("tls = {", "h2 = false, tls = {"), &[]);
+    assert!(gateway.admin(get("/readyz?verbose")).text().contains("server.listen: changed in the files"));
+}
+
+#[test]
+fn a_check_opens_the_certificates_and_points_to_what_is_wrong() {
+    let authority = Authority::new();
+    let (own, other) = (authority.sign(&["gateway.test"]), authority.sign(&["gateway.test"]));
+    let folder =
+        folder(&listening(r#"cert = "own.pem", key = "own.key", client_ca = "ca.pem""#), &authority, &[("own", &own)]);
+    let check = |arguments: &[&str]| tollgate_in(folder.path(), &[&["check", "tollgate.toml"], arguments].concat());
+    let sound = check(&[]).expect(0);
+    assert_eq!(sound.stderr, "");
+
+    folder.write("own.key", &other.key_pem);
+    let said = check(&[]).expect(1).stderr;
+    assert!(said.contains("is not that of") && said.contains("tollgate.toml:2:"), "{said}");
+    assert!(said.contains("^^^^"), "{said}");
+    check(&["--without-certificates"]).expect(0);
+
+    folder.write("ca.pem", "no certificate");
+    std::fs::remove_file(folder.path().join("own.pem")).expect("it is there");
+    let faults = check(&["--json"]).expect(1).json();
+    let messages: Vec<&str> =
+        faults["faults"].as_array().expect("a list").iter().filter_map(|it| it["message"].as_str()).collect();
+    assert!(
+        messages.len() == 2 && messages[0].contains("cannot read") && messages[1].contains("holds no certificate"),
+        "{messages:?}"
+    );
+}
+
+#[test]
+fn a_check_warns_of_certificates_that_are_not_good_today() {
+    let authority = Authority::new();
+    let check = |from: i32, to: i32, expected: &str| {
+        let own = authority.sign_for(&["gateway.test"], Some((from, to)));
+        let folder = folder(&listening(r#"cert = "own.pem", key = "own.key""#), &authority, &[("own", &own)]);
+        let said = tollgate_in(folder.path(), &["check", "tollgate.toml"]).expect(0).stderr;
+        assert!(said.starts_with("warning: ") && said.contains(expected), "{said}");
+        let told = tollgate_in(folder.path(), &["check", "--json", "tollgate.toml"]).expect(0).json();
+        assert!(told["warnings"][0]["message"].as_str().is_some_and(|why| why.contains(expected)), "{told}");
+    };
+    check(2000, 2001, "has expired: it was good until 2001-");
+    check(4000, 4001, "is not good yet: it will be from 4000-");
 }
 
 #[test]

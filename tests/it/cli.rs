@@ -36,9 +36,21 @@ fn ask(gateway: &Gateway, arguments: &[&str]) -> Output {
 #[test]
 fn help_names_every_command_and_version_the_version() {
     let help = tollgate(&["--help"]).expect(0);
-    for command in
-        ["run", "check", "plan", "reload", "upgrade", "promote", "explain", "routes", "usage", "health", "completions"]
-    {
+    for command in [
+        "run",
+        "check",
+        "plan",
+        "reload",
+        "upgrade",
+        "promote",
+        "import",
+        "export",
+        "explain",
+        "routes",
+        "usage",
+        "health",
+        "completions",
+    ] {
         assert!(help.stdout.contains(command), "{command} is missing:\n{}", help.stdout);
     }
     assert!(tollgate(&["--version"]).expect(0).stdout.contains(env!("CARGO_PKG_VERSION")));

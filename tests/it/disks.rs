@@ -199,7 +199,7 @@ fn a_slow_disk_slows_a_request_by_a_write_and_refuses_none() {
                 shop.disk.freeze();
                 thread::sleep(Duration::from_millis(150));
                 shop.disk.thaw();
-                thread::sleep(Duration::from_millis(20));
+                thread::sleep(Duration::from_millis(100));
             }
         });
         let start = Instant::now();

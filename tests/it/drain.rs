@@ -2,21 +2,23 @@
 
 use std::net::TcpStream;
 
-use crate::house::{Gate, Gateway, Origin, Wire, eventually, get};
+use crate::house::{Gate, Gateway, Origin, Request, Streams, Wire, eventually, get};
 
 fn front(server: &str) -> String {
     format!(
         r#"
 [server]
-listen = ["127.0.0.1:0"]
+listen = [{{ address = "127.0.0.1:0", h2 = true }}]
 threads = 2
 {server}
 [apis.front]
 routes = [
     {{ method = "GET", path = "/mock", integration = {{ type = "MOCK", body = "here" }} }},
-    {{ method = "ANY", path = "/pass/{{path+}}", integration = {{ type = "HTTP_PROXY", uri = "http://@1/{{path}}" }} }},
+    {{ method = "GET", path = "/cached/{{path+}}", cache = {{ ttl = "60s" }}, integration = {{ type = "HTTP_PROXY", uri = "http://@1/{{path}}" }} }},
+    {{ method = "ANY", path = "/pass/{{path+}}", cache = {{ enabled = false }}, integration = {{ type = "HTTP_PROXY", uri = "http://@1/{{path}}" }} }},
 ]
 [apis.front.stages.prod]
+cache = {{ enabled = true }}
 "#
     )
 }
@@ -76,11 +78,17 @@ fn while_the_last_requests_end_nobody_new_is_accepted() {
 /// A request whose back end does not answer, and how the gateway is told to stop.
 #[track_caller]
 fn check_refused(server: &str, stop: impl Fn(&Gateway)) {
+    check_refused_as(&get("/front/prod/pass/a"), server, stop);
+}
+
+/// The same with another request.
+#[track_caller]
+fn check_refused_as(request: &Request, server: &str, stop: impl Fn(&Gateway)) {
     let gate = Gate::default();
     let origin = behind(&gate);
     let mut gateway = Gateway::start(&front(server), &[&origin]);
     let mut busy = gateway.connect();
-    busy.send(get("/front/prod/pass/a").bytes());
+    busy.send(request.bytes());
     eventually("the back end is asked", || origin.heads() == 1);
     stop(&gateway);
     let answer = busy.read().expect(503);
@@ -95,6 +103,33 @@ fn check_refused(server: &str, stop: impl Fn(&Gateway)) {
 #[test]
 fn what_is_not_answered_when_the_drain_is_over_is_refused() {
     check_refused("drain_delay = \"0s\"\ndrain = \"200ms\"", |gateway| gateway.signal("-TERM"));
+}
+
+const SHORTLY: &str = "drain_delay = \"0s\"\ndrain = \"200ms\"";
+
+#[test]
+fn what_a_shared_fetch_or_a_session_of_the_full_lane_is_to_answer_is_refused_too() {
+    let stop = |gateway: &Gateway| gateway.signal("-TERM");
+    check_refused_as(&get("/front/prod/cached/a"), SHORTLY, stop);
+    check_refused_as(&get("/front/prod/pass/a").header("Expect", "100-continue"), SHORTLY, stop);
+}
+
+#[test]
+fn streams_that_are_not_answered_when_the_drain_is_over_are_refused_and_the_connection_ends_well() {
+    for path in ["/front/prod/pass/a", "/front/prod/cached/a"] {
+        let gate = Gate::default();
+        let origin = behind(&gate);
+        let mut gateway = Gateway::start(&front(SHORTLY), &[&origin]);
+        let streams = Streams::open(gateway.http());
+        let busy = streams.start(get(path).stream().0, false);
+        eventually("the back end is asked", || origin.heads() == 1);
+        gateway.signal("-TERM");
+        let answer = streams.finish(busy.answer).expect("an answer").expect(503);
+        assert_eq!(answer.code(), "unavailable");
+        assert!(streams.ends_in_peace(), "{path}");
+        assert_eq!(gateway.exit_status().code(), Some(0));
+        gate.open();
+    }
 }
 
 #[test]

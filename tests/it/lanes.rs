@@ -31,14 +31,18 @@ cache = { enabled = true, size = "16MiB" }
 "#;
 
 /// What is of one exchange, one moment or one port.
-const OF_ONE: &[&str] = &["date", "x-request-id", "connection", "age"];
+const OF_ONE: &[&str] =
+    &["date", "x-request-id", "connection", "age", "x-amzn-requestid", "x-amz-apigw-id", "x-amzn-trace-id"];
 const OF_ONE_SENT: &[&str] = &["x-request-id", "traceparent", "x-amzn-trace-id", "expect"];
 /// What frames an answer of HTTP/1.1 only.
 const FRAMING: &[&str] = &["transfer-encoding"];
 
 fn body_of(answer: &Answer) -> String {
-    let id = answer.field("x-request-id").unwrap_or_default();
-    String::from_utf8_lossy(&answer.body).replace(id, "ID")
+    let body = String::from_utf8_lossy(&answer.body);
+    match answer.field("x-request-id") {
+        Some(id) => body.replace(id, "ID"),
+        None => body.into_owned(),
+    }
 }
 
 fn without(fields: &[(String, String)], left_out: &[&str]) -> Vec<(String, String)> {
@@ -125,7 +129,7 @@ fn requests() -> Vec<String> {
     ];
     let fields = [
         "",
-        "X-Api-Key: alice-0123456789-0123456789\r\nX-Forwarded-For: 1.2.3.4\r\n",
+        "X-Api-Key: alice-0123456789-0123456789\r\nX-Forwarded-For: 1.2.3.4\r\nOrigin: https://app.test\r\n",
         "Connection: X-Mine, keep-alive\r\nX-Mine: 1\r\nx-odd: \u{fc}\r\nAccept: a\r\nAccept: b\r\nTE: trailers\r\n",
         "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\ntracestate: a=b\r\nCookie: c=d\r\n",
     ];
@@ -153,8 +157,26 @@ fn requests() -> Vec<String> {
     all
 }
 
+/// The same API as API Gateway would serve it, with its own words for refusals and for CORS.
+const AWS: &str = r#"
+[apis.shop]
+errors = "aws"
+cors = { allow_origins = ["https://app.test"], expose_headers = ["ETag"], allow_credentials = true }
+gateway_responses = { THROTTLED = { status = 420, headers = { "X-Own-Path" = "context.path" }, templates = { "text/plain" = "$context.httpMethod $method.request.header.accept" } }, DEFAULT_5XX = { headers = { "X-Own-Key" = "context.identity.apiKeyId" } } }
+"#;
+
 #[test]
 fn both_lanes_answer_alike_and_the_back_end_sees_no_difference() {
+    check_lanes(SHOP);
+}
+
+#[test]
+fn both_lanes_answer_alike_in_aws_style() {
+    check_lanes(&SHOP.replace("\n[apis.shop]\n", AWS));
+}
+
+#[track_caller]
+fn check_lanes(config: &str) {
     let origin = Origin::start(|seen, out| match seen.target.as_str() {
         "/in/chunks" => {
             out.head(201, &[("Transfer-Encoding", "chunked"), ("Connection", "x-origin-hop"), ("x-origin-hop", "1")]);
@@ -173,7 +195,7 @@ fn both_lanes_answer_alike_and_the_back_end_sees_no_difference() {
             }
         }
     });
-    let gateway = Gateway::start(&SHOP.replace("{NOBODY}", &Origin::nobody()), &[&origin]);
+    let gateway = Gateway::start(&config.replace("{NOBODY}", &Origin::nobody()), &[&origin]);
     // What is cached is fetched once, and a hit for either lane after that.
     let cached = "GET /shop/prod/cached/7?z HTTP/1.1\r\nHost: Shop.test:80\r\n\r\n";
     told(gateway.connect(), cached.as_bytes(), false);

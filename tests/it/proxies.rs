@@ -51,6 +51,18 @@ fn x_forwarded_for_is_believed_of_trusted_proxies_only() {
 }
 
 #[test]
+fn the_scheme_is_what_a_trusted_proxy_says_in_either_lane() {
+    let origin = Origin::text("ok");
+    for (server, expected) in [(TRUSTING, "https"), ("", "http")] {
+        let gateway = Gateway::start(&config(server, ""), &[&origin]);
+        for wish in [get("/shop/prod/pass"), get("/shop/prod/pass").header("Expect", "100-continue")] {
+            gateway.ask(&wish.header("X-Forwarded-Proto", "https")).expect(200);
+            assert_eq!(origin.last().field("x-forwarded-proto"), Some(expected), "{server}");
+        }
+    }
+}
+
+#[test]
 fn each_request_of_a_proxys_connection_has_its_own_source_in_either_lane() {
     let origin = Origin::text("ok");
     let gateway = Gateway::start(&config(TRUSTING, ""), &[&origin]);

@@ -193,6 +193,10 @@ fn a_body_that_trickles_is_too_slow_on_the_whole() {
     let limits = "body_timeout = \"500ms\"\nbody_rate_min = \"1KB\"";
     check_trickle(limits, "20s", &format!("{head}Content-Length: 1000\r\n\r\n"));
     check_trickle(limits, "20s", &format!("{head}Transfer-Encoding: chunked\r\n\r\n3e8\r\n"));
+    // These two take the full lane.
+    let head = format!("{head}Expect: 100-continue\r\n");
+    check_trickle(limits, "20s", &format!("{head}Content-Length: 1000\r\n\r\n"));
+    check_trickle(limits, "20s", &format!("{head}Transfer-Encoding: chunked\r\n\r\n3e8\r\n"));
 }
 
 #[test]

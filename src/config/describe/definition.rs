@@ -4,9 +4,8 @@ use serde_json::{Map, Value, json};
 use super::{Describe, named};
 use crate::base::units::write_duration;
 use crate::config::{
-    AnswerSource, ContentHandling, Cors, Definition, Dialect, GatewayResponse, IntegrationResponse, Located,
-    MethodResponse, Operation, Parameter, Passthrough, ResponseHeaderSource, ResponseValidation, Route, Sources,
-    Transformation,
+    AnswerSource, ContentHandling, Cors, Definition, Dialect, IntegrationResponse, Located, MethodResponse, Operation,
+    Parameter, Passthrough, ResponseValidation, Route, Sources, Transformation,
 };
 
 impl Definition {
@@ -29,7 +28,7 @@ impl Describe<'_> {
             (
                 "gateway_responses",
                 responses
-                    .map(|(kind, response)| (kind.as_str().to_owned(), gateway_response(response)))
+                    .map(|(kind, response)| (kind.as_str().to_owned(), self.gateway_response(response)))
                     .collect::<Map<_, _>>()
                     .into(),
             ),
@@ -121,27 +120,6 @@ fn answer_source(source: &AnswerSource) -> Value {
         AnswerSource::StageVariable(name) => format!("stageVariables.{name}"),
         AnswerSource::Context(name) => format!("context.{name}"),
         AnswerSource::Static(text) => format!("'{text}'"),
-    }
-    .into()
-}
-
-fn gateway_response(response: &GatewayResponse) -> Value {
-    let headers = response.headers.iter().map(|(name, source)| (name.clone(), header_source(source)));
-    json!({
-        "status": response.status,
-        "response_parameters": headers.collect::<Map<_, _>>(),
-        "response_templates": templates(&response.templates),
-    })
-}
-
-fn header_source(source: &ResponseHeaderSource) -> Value {
-    match source {
-        ResponseHeaderSource::Static(text) => format!("'{text}'"),
-        ResponseHeaderSource::Header(name) => format!("method.request.header.{name}"),
-        ResponseHeaderSource::Querystring(name) => format!("method.request.querystring.{name}"),
-        ResponseHeaderSource::Path(name) => format!("method.request.path.{name}"),
-        ResponseHeaderSource::Context(name) => format!("context.{name}"),
-        ResponseHeaderSource::StageVariable(name) => format!("stageVariables.{name}"),
     }
     .into()
 }

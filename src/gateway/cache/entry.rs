@@ -108,7 +108,7 @@ impl Entry {
 
     /// Whether a field's value is of the moment or of the request, so that whoever answers writes it.
     pub fn is_of_the_moment(name: &str) -> bool {
-        matches!(name, "date" | "cache-status" | "x-request-id" | "x-amzn-requestid")
+        matches!(name, "date" | "cache-status" | "x-request-id" | "x-amzn-requestid" | "x-amz-apigw-id")
     }
 
     /// Whether its fields, and its lines, have the `Date` that it goes out with: that of its origin.

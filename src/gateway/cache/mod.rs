@@ -28,6 +28,8 @@ mod entry;
 mod flight;
 mod flights;
 mod follower;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod ghosts;
 mod honor;
 mod honored;

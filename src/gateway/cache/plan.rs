@@ -316,7 +316,7 @@ mod tests {
             method: Located::new(method, span),
             path: Located::new("/items/{id}".into(), span),
             api_key_required: false,
-            integration: Integration { span, kind: IntegrationKind::Mock(mock) },
+            integration: Integration { span, kind: IntegrationKind::Mock(mock.into()) },
             cache,
             throttle: None,
             body_bytes_max: None,

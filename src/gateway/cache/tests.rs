@@ -82,7 +82,7 @@ fn plan_of(store: &Arc<Store>, path: &str, honor_origin: bool) -> Plan {
         method: Located::new(Method::Exact("GET".into()), span),
         path: Located::new(path.into(), span),
         api_key_required: false,
-        integration: Integration { span, kind: IntegrationKind::Mock(mock) },
+        integration: Integration { span, kind: IntegrationKind::Mock(mock.into()) },
         cache: None,
         throttle: None,
         body_bytes_max: None,

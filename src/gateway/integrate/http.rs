@@ -6,7 +6,7 @@ use super::back_end::BackEnd;
 use super::pool::{PoolKey, Pools};
 use crate::base::{Head, Scheme};
 use crate::config::{Fault, HttpIntegration, Target};
-use crate::gateway::transform::{self, Context, Origin, Outgoing, Shape, UriTemplate};
+use crate::gateway::transform::{self, ApiTerms, Context, Origin, Outgoing, Shape, UriTemplate};
 
 /// An `HTTP` or `HTTP_PROXY` integration, compiled.
 #[derive(Debug)]
@@ -21,9 +21,10 @@ impl Http {
         integration: &HttpIntegration,
         variables: &IndexMap<String, String>,
         names: &[Box<str>],
+        terms: ApiTerms<'_>,
         pools: &Pools,
     ) -> Result<Http, Vec<Fault>> {
-        let (shape, uri) = Shape::compile(integration, variables, names)?;
+        let (shape, uri) = Shape::compile(integration, variables, names, terms)?;
         let key = pool_key(integration, shape.origin(), variables)?;
         let pool = pools.get(key).map_err(|why| vec![Fault::at(integration.uri.span, why)])?;
         let HttpIntegration { timeout, connect_timeout, .. } = *integration;

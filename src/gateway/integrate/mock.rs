@@ -2,6 +2,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::config::{Fault, MockAnswer, Span};
+use crate::gateway::transform::is_of_cors;
 
 /// A `MOCK` integration's answer, ready to be sent.
 #[derive(Debug)]
@@ -16,10 +17,11 @@ const FRAMING: [HeaderName; 4] =
     [http::header::CONTENT_LENGTH, http::header::TRANSFER_ENCODING, http::header::CONNECTION, http::header::UPGRADE];
 
 impl Mock {
-    /// Compiles the `answer` of an integration at `span`.
-    pub fn compile(answer: &MockAnswer, span: Span) -> Result<Mock, Vec<Fault>> {
+    /// Compiles the `answer` of an integration at `span`. `ignores_cors`: what it says of CORS is the gateway's to say.
+    pub fn compile(answer: &MockAnswer, span: Span, ignores_cors: bool) -> Result<Mock, Vec<Fault>> {
         let (mut fields, mut faults) = (Vec::new(), Vec::new());
-        for (name, value) in &answer.headers {
+        let is_ignored = |name: &str| ignores_cors && is_of_cors(name.as_bytes());
+        for (name, value) in answer.headers.iter().filter(|(name, _)| !is_ignored(name)) {
             match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
                 (Err(_), _) => faults.push(Fault::at(span, format!("\"{name}\" is not a header's name"))),
                 (_, Err(_)) => faults.push(Fault::at(span, format!("the value of \"{name}\" is not a header's value"))),
@@ -60,7 +62,11 @@ mod tests {
 
     fn compile(status: u16, name: &str, value: &str) -> Result<Mock, Vec<Fault>> {
         let headers = [(name.to_owned(), value.to_owned())].into();
-        Mock::compile(&MockAnswer { status, headers, body: "{}".to_owned(), transformation: None }, Span::default())
+        Mock::compile(
+            &MockAnswer { status, headers, body: "{}".to_owned(), transformation: None },
+            Span::default(),
+            false,
+        )
     }
 
     #[test]

@@ -48,8 +48,8 @@ pub use pick::{InFlight, Pick};
 pub use pool::{Pool, Pools};
 pub use retry::{is_idempotent, may_retry};
 
-use crate::config::{Fault, Integration, IntegrationKind, MockAnswer, Span, TemplateLimits, Transformation};
-use crate::gateway::transform::Mapping;
+use crate::config::{Fault, Integration, IntegrationKind, Span, Transformation};
+use crate::gateway::transform::{ApiTerms, Mapping};
 
 /// What answers a route in one variant of a stage.
 #[derive(Debug)]
@@ -81,9 +81,9 @@ impl Mapped {
         span: Span,
         variables: &IndexMap<String, String>,
         names: &[Box<str>],
-        limits: &TemplateLimits,
+        terms: ApiTerms<'_>,
     ) -> Result<Target, Vec<Fault>> {
-        let mapping = Mapping::compile(written, span, limits)?;
+        let mapping = Mapping::compile(written, span, &terms.templates)?;
         Ok(Target::Mapped(Arc::new(Mapped { mapping, http, names: names.into(), variables: variables.clone() })))
     }
 }
@@ -95,26 +95,30 @@ impl Target {
         integration: &Integration,
         variables: &IndexMap<String, String>,
         names: &[Box<str>],
+        terms: ApiTerms<'_>,
         pools: &Pools,
-        limits: &TemplateLimits,
     ) -> Result<Target, Vec<Fault>> {
         let compile_mapped = |transformation: &Transformation, http| {
-            Mapped::compile(transformation, http, integration.span, variables, names, limits)
+            Mapped::compile(transformation, http, integration.span, variables, names, terms)
         };
         Ok(match &integration.kind {
             IntegrationKind::Http(written) => {
-                let http = Http::compile(written, variables, names, pools)?;
+                let http = Http::compile(written, variables, names, terms, pools)?;
                 match &written.transformation {
                     Some(transformation) => compile_mapped(transformation, Some(http))?,
                     None if written.reads_body() => compile_mapped(&Transformation::default(), Some(http))?,
                     None => Target::Http(http),
                 }
             }
-            IntegrationKind::Mock(MockAnswer { transformation: Some(transformation), .. }) => {
-                compile_mapped(transformation, None)?
-            }
             IntegrationKind::Unserved(unserved) => Target::Unserved(unserved.kind.as_str().into()),
-            IntegrationKind::Mock(answer) => Target::Mock(Arc::new(Mock::compile(answer, integration.span)?)),
+            // Most are the same for everyone: they need no rendering.
+            IntegrationKind::Mock(answer) => match (answer.fixed(), &answer.transformation) {
+                (None, Some(transformation)) => compile_mapped(transformation, None)?,
+                (fixed, _) => {
+                    let fixed = fixed.as_deref().unwrap_or(answer);
+                    Target::Mock(Arc::new(Mock::compile(fixed, integration.span, terms.ignores_cors)?))
+                }
+            },
         })
     }
 }

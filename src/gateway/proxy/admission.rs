@@ -1,13 +1,28 @@
+use std::sync::Arc;
+
 use super::change::note_change;
 use super::ctx::{Admitted, Ctx};
+use super::signature::bad_signature;
 use crate::base::{Answer, Head, Refusal, Variant, loose_path};
+use crate::config::ErrorStyle;
 use crate::gateway::authorize::Policy;
-use crate::gateway::route::{self, Missed};
-use crate::gateway::snapshot::{Live, Plan, grant_of};
+use crate::gateway::respond::{Grant, Reply, is_preflight};
+use crate::gateway::route::{self, Matched, Missed};
+use crate::gateway::snapshot::{Live, Plan, Stage, grant_of};
 use crate::gateway::{authorize, throttle};
 
-/// Stage and variant → route → caller → capacity: the phases in their order, once a request.
-pub(super) async fn admit(live: &Live, head: &Head<'_>, ctx: &mut Ctx) -> Result<(), Answer> {
+/// What becomes of a request that nothing refuses.
+#[derive(Debug)]
+pub(super) enum Admission {
+    /// It goes on to its integration.
+    Admitted,
+    /// It asks nothing of a back end, such as whether another request may be sent, and this is the answer.
+    Answered(Box<Reply>),
+}
+
+/// Stage and variant → CORS → route → caller → capacity → what the head can tell of validity: the phases in their
+/// order, once a request.
+pub(super) async fn admit(live: &Live, head: &Head<'_>, ctx: &mut Ctx) -> Result<Admission, Answer> {
     take_place(live, ctx)?;
     let snapshot = &*ctx.snapshot;
     let Some(route::Place { stage: stage_id, path }) = snapshot.domains().locate(head.host, head.path) else {
@@ -19,11 +34,15 @@ pub(super) async fn admit(live: &Live, head: &Head<'_>, ctx: &mut Ctx) -> Result
     ctx.place.variant = Some(variant);
     ctx.facts.is_canary = stage.canary().map(|_| variant == Variant::Canary);
 
-    let matched = stage.tree(variant).find(head.method, path).map_err(missed)?;
+    if let Some(reply) = answer_for_cors(stage, variant, &as_taken(stage, head), path, &mut ctx.cors) {
+        return Ok(Admission::Answered(reply));
+    }
+    let matched =
+        stage.tree(variant).find(stage.method_of(head), path).map_err(|why| missed(why, head, stage.style()))?;
     ctx.place.route = Some(matched.route);
     let plan = stage.plan(variant, matched.route);
 
-    check_readings(head, ctx, plan)?;
+    check_readings(&as_taken(stage, head), ctx, plan)?;
     let caller = authorize::check(plan.access, snapshot.keys(), stage_id, head)?;
     ctx.place.key = caller.key().map(|key| key.id());
     check_announced_body(head, plan)?;
@@ -31,10 +50,39 @@ pub(super) async fn admit(live: &Live, head: &Head<'_>, ctx: &mut Ctx) -> Result
     let grant = caller.member().map(grant_of);
     let started = ctx.facts.started;
     let ticket = throttle::admit(&plan.limits, grant, matched.route, live.clock(), started).await?;
+    plan.checks.check_head(head, |at| matched.params.get(at).copied())?;
     let params = matched.params.iter().map(|value| place_in(head.path, value)).collect();
     ctx.admitted = Some(Admitted { ticket, params });
-    note_change(head, ctx);
-    Ok(())
+    note_change(&as_taken(stage, head), ctx);
+    Ok(Admission::Admitted)
+}
+
+/// The head with the method that it is taken for. Made anew where it is needed: what is held while a request waits, an
+/// idle connection has room for.
+fn as_taken<'h>(stage: &Stage, head: &Head<'h>) -> Head<'h> {
+    Head { method: stage.method_of(head), ..*head }
+}
+
+/// Grants what answers may say of CORS; a preflight is answered at once, before anyone asks who sends it.
+fn answer_for_cors(
+    stage: &Stage,
+    variant: Variant,
+    head: &Head<'_>,
+    path: &str,
+    granted: &mut Option<Arc<Grant>>,
+) -> Option<Box<Reply>> {
+    let cors = stage.manners(variant).cors.as_ref()?;
+    if has_own_options(stage, variant, head.method, path) {
+        return None;
+    }
+    let grant = granted.insert(cors.grant(head));
+    is_preflight(head).then(|| Box::new(cors.preflight(head, grant)))
+}
+
+/// Whether a route that is written for `OPTIONS` takes this request: then CORS is its business, as in REST APIs.
+fn has_own_options(stage: &Stage, variant: Variant, method: &str, path: &str) -> bool {
+    let is_own = |matched: Matched<'_>| &*stage.plan(variant, matched.route).method == "OPTIONS";
+    method == "OPTIONS" && stage.tree(variant).find(method, path).is_ok_and(is_own)
 }
 
 /// Turns the request away if the gateway carries too much. Nothing is decided or spent by then.
@@ -60,7 +108,11 @@ fn check_readings(head: &Head<'_>, ctx: &Ctx, plan: &Plan) -> Result<(), Answer>
     }
 }
 
-fn missed(missed: Missed) -> Answer {
+fn missed(missed: Missed, head: &Head<'_>, style: ErrorStyle) -> Answer {
+    let authorization = head.fields.get("authorization").filter(|_| style == ErrorStyle::Aws);
+    if let Some(message) = authorization.and_then(|value| bad_signature(value, head)) {
+        return Answer::new(Refusal::IncompleteSignature, message);
+    }
     match missed {
         Missed::Path => Answer::new(Refusal::UnknownRoute, "no route of this API has this path"),
         Missed::Method { allow } => {

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -9,17 +10,21 @@ use pingora_proxy::{FailToProxy, Session};
 use super::Conductor;
 use super::asked::Asked;
 use super::ctx::Ctx;
-use crate::base::{Answer, Fields, Now, Refusal, push_number};
+use crate::base::{Answer, Fields, Now, Refusal, Variant, push_number};
+use crate::config::ErrorStyle;
 use crate::gateway::cache::{self, AnswerHead, Entry, Outcome, Part, Validators};
 use crate::gateway::integrate::Mock;
-use crate::gateway::respond::{self, Refused, Reply, Sink};
+use crate::gateway::respond::{self, Asking, Custom, Refused, Reply, Response, Sink};
+use crate::gateway::route::Pattern;
 use crate::gateway::snapshot::{Live, facts_of};
 use crate::telemetry::{Facts, Line};
 
 impl Conductor {
     /// Answers with a refusal. `true`, as Pingora wants it: the request has its answer.
     pub(super) async fn refuse(&self, session: &mut Session, ctx: &mut Ctx, answer: Answer) -> Result<bool> {
-        let reply = refusal(answer, ctx);
+        let canonical = ctx.canonical.clone();
+        let asked = Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies());
+        let reply = refusal(answer, Some(&asked), ctx);
         self.reply(session, ctx, reply).await
     }
 
@@ -46,11 +51,8 @@ impl Conductor {
                 // Failing to write is the client's going away, which `reply` has noted.
                 let _ = self.refuse(session, ctx, answer).await;
             }
-            Some(answer) => {
-                // The head has gone: all that is left is to cut the body, and to say why in the log.
-                ctx.facts.refusal = Some(answer.refusal);
-                ctx.facts.detail = answer.log;
-            }
+            // The head has gone: all that is left is to cut the body, and to say why in the log.
+            Some(mut answer) => note_refusal(&mut answer, ctx),
             None => ctx.facts.status = Facts::CLIENT_CLOSED_REQUEST,
         }
         FailToProxy { error_code: ctx.facts.status, can_reuse_downstream: false }
@@ -68,8 +70,12 @@ impl Conductor {
 
 /// Counts and logs a request that is over; `asked` is `None` if its head could not be read.
 pub(super) fn tell(live: &Live, asked: Option<&Asked<'_>>, client: IpAddr, ctx: &Ctx, now: Now) {
+    live.telemetry().record(&line_of(asked, client, ctx), now);
+}
+
+fn line_of<'l>(asked: Option<&Asked<'l>>, client: IpAddr, ctx: &'l Ctx) -> Line<'l> {
     let stage = ctx.stage();
-    let line = Line {
+    Line {
         facts: &ctx.facts,
         method: asked.map_or("", |asked| asked.head.method),
         host: asked.map_or("", |asked| asked.head.host),
@@ -79,23 +85,66 @@ pub(super) fn tell(live: &Live, asked: Option<&Asked<'_>>, client: IpAddr, ctx: 
         user_agent: asked.and_then(|asked| asked.head.fields.get("user-agent")),
         route: ctx.plan().map(|plan| &plan.series).or_else(|| stage.map(|stage| stage.series())),
         key: ctx.member().map(facts_of),
+        style: ctx.style(),
         format: stage.map_or(ctx.snapshot.format(), |stage| stage.format()),
-    };
-    live.telemetry().record(&line, now);
+    }
 }
 
-/// Words a refusal, and notes it.
-pub(super) fn refusal(answer: Answer, ctx: &mut Ctx) -> Reply {
-    let seal = ctx.seal();
-    let reply = Refused { answer: &answer, style: seal.style, request_id: &seal.request_id }.reply();
-    note_refusal(answer, ctx);
+/// Words a refusal, and notes it; `asked` is `None` if the head could not be read.
+pub(super) fn refusal(mut answer: Answer, asked: Option<&Asked<'_>>, ctx: &mut Ctx) -> Reply {
+    note_refusal(&mut answer, ctx);
+    let (reply, status) = with_refused(&answer, asked, ctx, |refused| (refused.reply(), refused.status()));
+    ctx.facts.status = status;
     reply
 }
 
+/// Hands a refusal that was noted to `use_it`, as it is to be worded.
+pub(super) fn with_refused<R>(
+    answer: &Answer,
+    asked: Option<&Asked<'_>>,
+    ctx: &mut Ctx,
+    use_it: impl FnOnce(&Refused<'_>) -> R,
+) -> R {
+    let style = ctx.style();
+    if let Some(asked) = asked
+        && ctx.custom(answer.refusal).is_some()
+    {
+        return with_custom(answer, asked, ctx, use_it);
+    }
+    use_it(&Refused { answer, style, request_id: &ctx.facts.request_id, custom: None })
+}
+
+/// The same for a refusal that the API words itself.
+#[cold]
+fn with_custom<R>(answer: &Answer, asked: &Asked<'_>, ctx: &mut Ctx, use_it: impl FnOnce(&Refused<'_>) -> R) -> R {
+    let style = ctx.style();
+    let own = Refused { answer, style, request_id: &ctx.facts.request_id, custom: None }.status();
+    ctx.facts.status = ctx.custom(answer.refusal).and_then(Response::status).unwrap_or(own);
+    let ctx = &*ctx;
+    let line = line_of(Some(asked), asked.head.client, ctx);
+    let params = params_of(asked, ctx);
+    let asking = Asking { head: &asked.head, line: &line, params: &params, now: ctx.facts.started };
+    let custom = ctx.custom(answer.refusal).map(|response| Custom { response, asking });
+    use_it(&Refused { answer, style, request_id: &ctx.facts.request_id, custom })
+}
+
+/// The path parameters of the route that was found, by name. Found anew: a refused request was not admitted.
+fn params_of<'p>(asked: &Asked<'p>, ctx: &Ctx) -> Vec<(Box<str>, &'p str)> {
+    let (Some(stage), Some(plan)) = (ctx.stage(), ctx.plan()) else { return Vec::new() };
+    let place = ctx.snapshot.domains().locate(asked.head.host, asked.head.path);
+    let tree = stage.tree(ctx.place.variant.unwrap_or(Variant::Stable));
+    let found = place.and_then(|place| tree.find(stage.method_of(&asked.head), place.path).ok());
+    let values = found.map(|found| found.params).unwrap_or_default();
+    Pattern::new(plan.path()).parameter_names().into_iter().zip(values).collect()
+}
+
 /// Notes what the log says of a refusal.
-pub(super) fn note_refusal(answer: Answer, ctx: &mut Ctx) {
+pub(super) fn note_refusal(answer: &mut Answer, ctx: &mut Ctx) {
     ctx.facts.refusal = Some(answer.refusal);
-    ctx.facts.detail = answer.log;
+    if ctx.style() == ErrorStyle::Aws {
+        ctx.facts.message = Some(answer.refusal.aws_message().map_or_else(|| answer.detail.clone(), Cow::Borrowed));
+    }
+    ctx.facts.detail = std::mem::take(&mut answer.log);
 }
 
 /// The answer of a `MOCK` integration.

@@ -1,14 +1,27 @@
 use std::borrow::Cow;
 
+use http::HeaderValue;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use pingora_proxy::Session;
 
 use super::asked::HeadSize;
 use super::ctx::Ctx;
+use super::express::is_served_upgrade;
 use crate::base::{Answer, Head, Now, Refusal, RequestId, canonical_path};
 use crate::telemetry::Trace;
 
 /// Of one conversation over an upgraded connection, in either direction.
 pub(super) const UPGRADED_IDLE: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// Lets go of an upgrade that is not served: with a body it would be held to no deadline.
+pub(super) fn forget_odd_upgrade(session: &mut Session) {
+    let fields = &session.req_header().headers;
+    let is_odd = |value: &HeaderValue| !is_served_upgrade(value.as_bytes());
+    let has_body = fields.contains_key(CONTENT_LENGTH) || fields.contains_key(TRANSFER_ENCODING);
+    if has_body || fields.get_all(UPGRADE).iter().any(is_odd) {
+        session.req_header_mut().remove_header(&UPGRADE);
+    }
+}
 
 /// Pingora waits for ever on a kept connection unless it is told otherwise for every request.
 pub(super) fn set_deadlines(session: &mut Session, ctx: &Ctx) {

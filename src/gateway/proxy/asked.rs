@@ -5,7 +5,7 @@ use http::header;
 use http::request::Parts;
 use pingora_proxy::Session;
 
-use super::source::source;
+use super::source::attribute;
 use crate::base::{Fields, Head, Networks, Scheme};
 use crate::gateway::snapshot::host_of;
 
@@ -65,9 +65,9 @@ impl<'a> Asked<'a> {
     pub(super) fn of_session(session: &'a Session, canonical: &'a Option<Arc<str>>, trusted: &Networks) -> Asked<'a> {
         let is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
         let scheme = if is_tls { Scheme::Https } else { Scheme::Http };
-        let fields = Fields::Map(&session.req_header().headers);
-        let client = source(&fields, peer_of(session), trusted);
-        let asked = Asked::of_parts(session.req_header(), client, scheme);
+        let peer = peer_of(session);
+        let mut asked = Asked::of_parts(session.req_header(), peer, scheme);
+        attribute(&mut asked.head, peer, trusted);
         asked.at(canonical.as_deref())
     }
 

@@ -7,6 +7,7 @@ use pingora_proxy::Session;
 
 use super::arrival::UPGRADED_IDLE;
 use super::ctx::Ctx;
+use super::cut::stopping;
 use super::passed::back_end_of;
 use crate::base::{Answer, Now, Refusal};
 use crate::gateway::integrate::{Deadline, Failure, Pick, may_retry};
@@ -66,6 +67,11 @@ pub(super) fn after_broken_exchange(
 ) -> Box<Error> {
     if ctx.attempt.failed.is_some() {
         // We broke it ourselves and know what to say.
+        error.set_retry(false);
+        return error;
+    }
+    if live.is_cut() {
+        ctx.attempt.failed = Some(stopping());
         error.set_retry(false);
         return error;
     }

@@ -1,22 +1,22 @@
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderValue, Version, header};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use super::Conductor;
-use super::admission::body_too_large;
-use super::answers::{hit, not_cached, not_modified, select, stored, unserved};
+use super::answers::{hit, not_cached, not_modified, note_refusal, select, stored, unserved};
 use super::asked::Asked;
 use super::ctx::Ctx;
-use super::fetches::{Fetched, Order};
+use super::fetches::{Fetched, Order, Told};
 use super::mapped::mapped_of;
 use super::passed::warning;
-use crate::base::{Answer, Fields, Head, Now, Refusal};
+use super::upload::Upload;
+use crate::base::{Answer, Fields, Head, Now};
 use crate::gateway::cache::{self, AnswerHead, Ask, Entry, Follower, Leader, Lookup, Outcome, Step};
 use crate::gateway::integrate::{Exchange, Target};
 use crate::gateway::respond;
-use crate::telemetry::{CacheOutcome, IntegrationFacts};
+use crate::telemetry::CacheOutcome;
 
 /// So often a request asks the cache anew, after a leader that failed or whose answer was for others.
 const TRIES_MAX: u8 = 3;
@@ -45,20 +45,35 @@ impl Conductor {
             return Ok(false);
         };
         let plan = snapshot.stage(stage).plan(variant, route);
-        match (&plan.target, &plan.cache) {
-            (Target::Unserved(kind), _) => self.refuse(session, ctx, unserved(kind)).await,
-            (Target::Mock(mock), _) => self.reply_mock(session, ctx, mock).await,
-            (Target::Mapped(mapped), None) => self.answer_mapped(session, ctx, mapped).await,
-            (Target::Mapped(_), Some(cache)) => self.answer_cached(session, ctx, cache).await,
-            (Target::Http(_), None) => Ok(false),
-            (Target::Http(_), Some(cache)) => self.answer_cached(session, ctx, cache).await,
+        let mut upload = Upload::default();
+        if let Err(answer) = upload.check(session, ctx).await {
+            return self.refuse(session, ctx, answer).await;
+        }
+        let is_answered = match (&plan.target, &plan.cache) {
+            (Target::Unserved(kind), _) => self.refuse(session, ctx, unserved(kind)).await?,
+            (Target::Mock(mock), _) => self.reply_mock(session, ctx, mock).await?,
+            (Target::Mapped(mapped), None) => self.answer_mapped(session, ctx, mapped, &mut upload).await?,
+            (Target::Mapped(_), Some(cache)) => self.answer_cached(session, ctx, cache, &mut upload).await?,
+            (Target::Http(_), None) => false,
+            (Target::Http(_), Some(cache)) => self.answer_cached(session, ctx, cache, &mut upload).await?,
+        };
+        let is_streamed = !upload.is_read() && plan.checks.answers().is_none();
+        match is_answered || is_streamed || session.is_upgrade_req() {
+            true => Ok(is_answered),
+            false => self.execute(session, ctx, upload).await,
         }
     }
 
-    async fn answer_cached(&self, session: &mut Session, ctx: &mut Ctx, cache: &cache::Plan) -> Result<bool> {
+    async fn answer_cached(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+        cache: &cache::Plan,
+        upload: &mut Upload,
+    ) -> Result<bool> {
         let (ask, mut found) = match self.find(session, ctx, cache) {
             Ok(Some(found)) => found,
-            Ok(None) => return self.answer_alone(session, ctx).await,
+            Ok(None) => return self.answer_alone(session, ctx, upload).await,
             Err(answer) => return self.refuse(session, ctx, answer).await,
         };
         let mut tries = 0;
@@ -67,17 +82,17 @@ impl Conductor {
                 Lookup::Hit(entry) => return self.reply_stored(session, ctx, &entry, None).await,
                 // What only a request can make is not made behind its back.
                 Lookup::HitAndRefresh(_, leader) if mapped_of(ctx).is_some() => {
-                    return self.lead(session, ctx, cache, &ask, leader).await;
+                    return self.lead(session, ctx, cache, (&ask, leader), upload).await;
                 }
                 Lookup::HitAndRefresh(entry, leader) => {
                     self.refresh_later(session, ctx, cache, leader);
                     return self.reply_stored(session, ctx, &entry, None).await;
                 }
                 Lookup::Unavailable => return self.refuse(session, ctx, not_cached()).await,
-                Lookup::Lead(leader) => return self.lead(session, ctx, cache, &ask, leader).await,
+                Lookup::Lead(leader) => return self.lead(session, ctx, cache, (&ask, leader), upload).await,
                 Lookup::Alone => {
                     note(ctx, ask.forwarded(false));
-                    return self.answer_alone(session, ctx).await;
+                    return self.answer_alone(session, ctx, upload).await;
                 }
                 Lookup::Follow(follower) => follower,
             };
@@ -95,9 +110,9 @@ impl Conductor {
     }
 
     /// A request that has nothing to do with the cache: `false` leaves it to the proxy.
-    async fn answer_alone(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+    async fn answer_alone(&self, session: &mut Session, ctx: &mut Ctx, upload: &mut Upload) -> Result<bool> {
         match mapped_of(ctx) {
-            Some(mapped) => self.answer_mapped(session, ctx, &mapped).await,
+            Some(mapped) => self.answer_mapped(session, ctx, &mapped, upload).await,
             None => Ok(false),
         }
     }
@@ -159,16 +174,16 @@ impl Conductor {
         session: &mut Session,
         ctx: &mut Ctx,
         cache: &cache::Plan,
-        ask: &Ask,
-        leader: Leader,
+        (ask, leader): (&Ask, Leader),
+        upload: &mut Upload,
     ) -> Result<bool> {
         if let Some(mapped) = mapped_of(ctx) {
-            return self.lead_mapped(session, ctx, &mapped, ask, leader).await;
+            return self.lead_mapped(session, ctx, &mapped, (ask, leader), upload).await;
         }
         let canonical = ctx.canonical.clone();
         let order =
             Order::new(&Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies()), ctx, cache, leader);
-        let body = read_body(session, ctx).await;
+        let body = upload.whole(session, ctx).await;
         let (order, body) = match (order, body) {
             (Some(Ok(order)), Ok(body)) => (order, body),
             (Some(Err(answer)), _) | (_, Err(answer)) => return self.refuse(session, ctx, answer).await,
@@ -177,10 +192,10 @@ impl Conductor {
         let leader = order.leader();
         let mut reader = leader.reader();
         note(ctx, ask.forwarded(true));
-        let mut told = IntegrationFacts::default();
+        let mut told = Told::default();
         let fetch = self.fetches.fetch(order, body, &mut told);
         let (fetched, written) = tokio::join!(fetch, self.write_along(session, ctx, &mut reader));
-        ctx.facts.integration = told;
+        (ctx.facts.integration, ctx.facts.contract) = (told.integration, told.contract);
         match (fetched, written) {
             (Fetched::Shared, Written::Whole) => Ok(true),
             (Fetched::Refused(answer), Written::Failed | Written::Nothing) => {
@@ -190,7 +205,7 @@ impl Conductor {
             }
             (Fetched::Rest(exchange, piece), Written::Nothing) => {
                 note(ctx, ask.forwarded(false));
-                self.write_unshared_head(session, ctx, &exchange).await?;
+                self.write_own_head(session, ctx, &exchange).await?;
                 self.write_rest(session, ctx, *exchange, piece).await
             }
             (Fetched::Rest(exchange, piece), Written::Part) => self.write_rest(session, ctx, *exchange, piece).await,
@@ -243,7 +258,7 @@ impl Conductor {
         }
     }
 
-    pub(super) async fn write_unshared_head(
+    pub(super) async fn write_own_head(
         &self,
         session: &mut Session,
         ctx: &mut Ctx,
@@ -275,9 +290,8 @@ impl Conductor {
                     exchange.finish().await;
                     return Ok(true);
                 }
-                Err(answer) => {
-                    ctx.facts.refusal = Some(answer.refusal);
-                    ctx.facts.detail = answer.log;
+                Err(mut answer) => {
+                    note_refusal(&mut answer, ctx);
                     return cut();
                 }
             }
@@ -310,30 +324,6 @@ pub(super) fn note_lookup(found: &Option<(Ask, Lookup)>, ctx: &mut Ctx) {
     match found {
         None => note(ctx, Outcome::Bypass),
         Some((ask, _)) => ctx.is_warned = ask.is_warned(),
-    }
-}
-
-/// Reads a body that the fetch needs as a whole; `None` if the request has none.
-pub(super) async fn read_body(session: &mut Session, ctx: &Ctx) -> Result<Option<Bytes>, Answer> {
-    if session.is_body_empty() {
-        return Ok(None);
-    }
-    let max = ctx.plan().map_or(u64::MAX, |plan| plan.body_bytes_max);
-    if session.get_header(header::EXPECT).is_some() {
-        // A client that is gone is noticed when it is read from.
-        let _ = session.write_continue_response().await;
-    }
-    let mut body = BytesMut::new();
-    loop {
-        match session.read_request_body().await {
-            Ok(Some(piece)) if body.len() as u64 + piece.len() as u64 > max => return Err(body_too_large()),
-            Ok(Some(piece)) => body.extend_from_slice(&piece),
-            Ok(None) => return Ok(Some(body.freeze())),
-            Err(error) => {
-                let answer = Answer::new(Refusal::RequestTimeout, "the request's body did not arrive");
-                return Err(answer.with_log(error.to_string()));
-            }
-        }
     }
 }
 

@@ -14,13 +14,19 @@ use pingora_core::protocols::{
     UniqueIDType,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
+use super::express::Fence;
 use super::wire::Wire;
+use crate::gateway::snapshot::Live;
 
 /// What is written before a flush is collected up to here, so that a small answer leaves in one packet.
 const WRITE_BUFFER_BYTES: usize = 8 << 10;
 
-/// A client's connection as the full lane holds it.
+/// Of what a client sends behind its request, what is kept for its turn: the rest waits in the socket.
+const HELD_BYTES_MAX: usize = 16 << 10;
+
+/// A client's connection as the full lane holds it: for one request, whose end it does not read beyond.
 ///
 /// Pingora's own stream can be given its write buffer only by Pingora's own listeners, which cannot report the port
 /// they bound or fail cleanly; so this is ours. Large writes go out together with what was collected, in one `writev`.
@@ -30,15 +36,20 @@ pub(super) struct Connection<W> {
     /// Bytes read ahead that are to be read again.
     read_again: Vec<u8>,
     unsent: Vec<u8>,
-    /// Bytes that were read of what the client said.
-    read_bytes: u64,
+    /// For how long it was read from in vain, and since when it is.
+    waited: Duration,
+    waiting_since: Option<Instant>,
+    live: Arc<Live>,
+    fence: Fence,
+    /// What the client has sent behind its request.
+    held: Vec<u8>,
     socket: Arc<SocketDigest>,
     tls: Option<Arc<SslDigest>>,
     established: SystemTime,
 }
 
 impl<W: Wire> Connection<W> {
-    pub(super) fn new(mut wire: W, peer: SocketAddr) -> Connection<W> {
+    pub(super) fn new(mut wire: W, peer: SocketAddr, fence: Fence, live: Arc<Live>) -> Connection<W> {
         let tcp = wire.tcp();
         // Without it the last packet of an answer would wait for an acknowledgement. Fails only on a dead socket.
         let _ = tcp.set_nodelay(true);
@@ -49,21 +60,47 @@ impl<W: Wire> Connection<W> {
             wire,
             read_again: Vec::new(),
             unsent: Vec::new(),
-            read_bytes: 0,
+            waited: Duration::ZERO,
+            waiting_since: None,
+            live,
+            fence,
+            held: Vec::new(),
             socket: Arc::new(socket),
             tls,
             established: SystemTime::now(),
         }
     }
 
-    /// Bytes that were read of what the client said.
-    pub(super) fn read_bytes(&self) -> u64 {
-        self.read_bytes
+    /// What the client speaks over, and what it sent behind its request. `None`: it is in the midst of something, and not
+    /// to be used again.
+    pub(super) fn into_wire(self) -> Option<(W, Vec<u8>)> {
+        let is_between = self.fence.is_between_requests() && self.read_again.is_empty() && self.unsent.is_empty();
+        is_between.then_some((self.wire, self.held))
     }
 
-    /// What the client speaks over, if nothing waits to be read again or to be sent.
-    pub(super) fn into_wire(self) -> Option<W> {
-        (self.read_again.is_empty() && self.unsent.is_empty()).then_some(self.wire)
+    /// Keeps what comes after the request for its turn, and notices a client that goes away.
+    fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut room = [0; 1024];
+        while self.held.len() < HELD_BYTES_MAX {
+            let mut piece = ReadBuf::new(&mut room);
+            ready!(Pin::new(&mut self.wire).poll_read(cx, &mut piece))?;
+            match piece.filled() {
+                [] => return Poll::Ready(Ok(())),
+                bytes => self.held.extend_from_slice(bytes),
+            }
+        }
+        Poll::Pending
+    }
+
+    fn note_wait(&mut self, is_waiting: bool) {
+        match self.waiting_since {
+            None if is_waiting => self.waiting_since = Some(Instant::now()),
+            Some(since) if !is_waiting => {
+                self.waited += since.elapsed();
+                self.waiting_since = None;
+            }
+            _ => {}
+        }
     }
 
     fn poll_send_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -86,9 +123,21 @@ impl<W: Wire> Connection<W> {
 impl<W: Wire> AsyncRead for Connection<W> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.read_again.is_empty() {
+            if self.fence.is_reached() {
+                return self.poll_hold(cx);
+            }
             let before = buf.filled().len();
-            ready!(Pin::new(&mut self.wire).poll_read(cx, buf))?;
-            self.read_bytes += (buf.filled().len() - before) as u64;
+            let read = Pin::new(&mut self.wire).poll_read(cx, buf);
+            self.note_wait(read.is_pending());
+            if read.is_pending() && self.live.is_cut() {
+                return Poll::Ready(Err(io::Error::other("the gateway is shutting down")));
+            }
+            ready!(read)?;
+            let read = &buf.filled()[before..];
+            let taken = self.fence.take(read).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+            let after = read[taken..].to_vec();
+            self.held.extend(after);
+            buf.set_filled(before + taken);
             return Poll::Ready(Ok(()));
         }
         let count = buf.remaining().min(self.read_again.len());
@@ -174,7 +223,7 @@ impl<W: Wire> GetTimingDigest for Connection<W> {
     }
 
     fn get_read_pending_time(&self) -> Duration {
-        Duration::ZERO
+        self.waited
     }
 
     fn get_write_pending_time(&self) -> Duration {

@@ -5,12 +5,12 @@ use smallvec::SmallVec;
 
 use super::arrival;
 use super::change::Change;
-use crate::base::{Answer, Fields, Head, Now, RequestId, RouteId, Scheme, StageId, Variant};
+use crate::base::{Answer, Fields, Head, Now, Refusal, RequestId, RouteId, Scheme, StageId, Variant};
 use crate::config::ErrorStyle;
 use crate::gateway::authorize::KeyId;
 use crate::gateway::cache;
-use crate::gateway::integrate::{Deadline, Pick};
-use crate::gateway::respond::Seal;
+use crate::gateway::integrate::{Deadline, Pick, Target};
+use crate::gateway::respond::{AwsSeal, Grant, Response, Seal};
 use crate::gateway::snapshot::{InFlightPlace, Live, Member, Plan, Snapshot, Stage, Standing};
 use crate::gateway::throttle::Ticket;
 use crate::gateway::transform::BinaryTypes;
@@ -29,6 +29,8 @@ pub struct Ctx {
     pub(super) admitted: Option<Admitted>,
     /// What the cache did; `None` on routes without one.
     pub(super) cached: Option<cache::Outcome>,
+    /// What the answer says of CORS, where the gateway answers for it.
+    pub(super) cors: Option<Arc<Grant>>,
     /// Whether the answer says that a wish for a refresh was ignored.
     pub(super) is_warned: bool,
     /// What another lane has asked the cache, and found.
@@ -98,12 +100,13 @@ impl Ctx {
         // Named one by one, so that a new one is not forgotten.
         #[rustfmt::skip]
         let Ctx {
-            snapshot: _, facts: _, canonical, place, admitted, cached, is_warned, found, change, attempt, standing, in_flight,
+            snapshot: _, facts: _, canonical, place, admitted, cached, cors, is_warned, found, change, attempt, standing, in_flight,
         } = self;
         *canonical = None;
         *place = Place::default();
         *admitted = None;
         *cached = None;
+        *cors = None;
         *is_warned = false;
         *found = None;
         *change = None;
@@ -120,6 +123,7 @@ impl Ctx {
             place: Place::default(),
             admitted: None,
             cached: None,
+            cors: None,
             is_warned: false,
             found: None,
             change: None,
@@ -147,7 +151,7 @@ impl Ctx {
     /// Whose bytes are not text, at the stage and variant.
     pub(super) fn binary_types(&self) -> &BinaryTypes {
         static NONE: BinaryTypes = BinaryTypes::NONE;
-        self.stage().map_or(&NONE, |stage| stage.binary_types(self.place.variant.unwrap_or(Variant::Stable)))
+        self.stage().map_or(&NONE, |stage| &stage.manners(self.place.variant.unwrap_or(Variant::Stable)).binary_types)
     }
 
     /// The key that was found, at the stage.
@@ -157,7 +161,23 @@ impl Ctx {
 
     /// What every answer to this request carries.
     pub(super) fn seal(&self) -> Seal {
-        Seal { request_id: self.facts.request_id, style: self.style(), cached: self.cached }
+        let aws = (self.style() == ErrorStyle::Aws).then(|| AwsSeal {
+            extended_id: self.facts.extended_request_id(),
+            trace: self.tells_trace().then(|| self.facts.trace.clone()),
+        });
+        Seal { request_id: self.facts.request_id, aws, cached: self.cached, cors: self.cors.clone() }
+    }
+
+    /// As recorded: answers that `HTTP` integrations gave say which trace they belong to, no others.
+    fn tells_trace(&self) -> bool {
+        let is_http = |plan: &Plan| matches!(&plan.target, Target::Http(http) if !http.back_end().shape().is_proxy());
+        self.facts.refusal.is_none() && self.plan().is_some_and(is_http)
+    }
+
+    /// What the API says instead of a refusal's own answer.
+    pub(super) fn custom(&self, refusal: Refusal) -> Option<&Response> {
+        let variant = self.place.variant.unwrap_or(Variant::Stable);
+        self.stage()?.manners(variant).responses.as_ref()?.of(refusal)
     }
 
     /// The value of the path parameter number `at`, as a slice of the canonical path.

@@ -11,14 +11,15 @@ use pingora_http::RequestHeader;
 use tokio::sync::mpsc;
 
 use super::asked::Asked;
+use super::contract::check_answer;
 use super::ctx::Ctx;
 use super::passed::{back_end_of, with_outgoing};
 use crate::base::{Answer, Refusal};
 use crate::gateway::cache::{self, Leader, Sharing};
 use crate::gateway::integrate::{self, BackEnd, Exchange};
 use crate::gateway::snapshot::Live;
-use crate::gateway::transform;
-use crate::telemetry::IntegrationFacts;
+use crate::gateway::validate;
+use crate::telemetry::{Contract, IntegrationFacts};
 
 /// The exchanges that a worker carries out itself, each for all who ask for its key.
 pub struct Fetches {
@@ -34,6 +35,15 @@ pub(super) struct Order {
     back_end: Arc<BackEnd>,
     request: RequestHeader,
     leader: Leader,
+    /// What the answer is held to.
+    checks: validate::Plan,
+}
+
+/// What is learned on the way.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub(super) integration: IntegrationFacts,
+    pub(super) contract: Contract,
 }
 
 /// How a fetch ended.
@@ -63,11 +73,6 @@ impl Fetches {
         Fetches { live, connector, later, orders: Mutex::new(Some(orders)) }
     }
 
-    /// What exchanges are made with.
-    pub(super) fn connector(&self) -> &Connector {
-        &self.connector
-    }
-
     /// Makes the fetches that no client waits for, for as long as the worker lives.
     pub async fn run(&self) {
         let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -90,19 +95,30 @@ impl Fetches {
         let _ = self.later.try_send(order);
     }
 
+    /// Sends a request with its whole body, and reads the head of the answer.
+    pub(super) async fn open(
+        &self,
+        back_end: &BackEnd,
+        request: RequestHeader,
+        body: Option<Bytes>,
+        told: &mut IntegrationFacts,
+    ) -> Result<Box<Exchange<'_>>, Answer> {
+        let clock = self.live.clock();
+        let deadline = back_end.deadline(clock.now());
+        integrate::open(&self.connector, back_end, request, body, deadline, clock, told).await.map(Box::new)
+    }
+
     /// An answer that is not for everyone is for nobody here.
     async fn refresh(&self, order: Order) {
-        self.fetch(order, None, &mut IntegrationFacts::default()).await;
+        self.fetch(order, None, &mut Told::default()).await;
     }
 
     /// Fetches for everyone who asks for the leader's key.
-    pub(super) async fn fetch(&self, order: Order, body: Option<Bytes>, told: &mut IntegrationFacts) -> Fetched<'_> {
-        let Order { back_end, request, mut leader } = order;
+    pub(super) async fn fetch(&self, order: Order, body: Option<Bytes>, told: &mut Told) -> Fetched<'_> {
+        let Order { back_end, request, mut leader, checks } = order;
         let clock = self.live.clock();
-        let deadline = back_end.deadline(clock.now());
-        let opened = integrate::open(&self.connector, &back_end, request, body, deadline, clock, told).await;
-        let mut exchange = match opened {
-            Ok(exchange) => Box::new(exchange),
+        let mut exchange = match self.open(&back_end, request, body, &mut told.integration).await {
+            Ok(exchange) => exchange,
             Err(answer) => {
                 return match leader.stand_in(clock.now()) {
                     Ok(()) => Fetched::Shared,
@@ -110,7 +126,7 @@ impl Fetches {
                 };
             }
         };
-        transform::clean_response(&mut exchange.head);
+        back_end.shape().cleaning().clean(&mut exchange.head);
         let status = exchange.head.status;
         if status == StatusCode::NOT_MODIFIED && leader.is_validating() {
             leader.confirmed(&exchange.head.headers, clock.now());
@@ -123,8 +139,17 @@ impl Fetches {
                 Err(back) => leader = back,
             }
         }
+        let read = match check_answer(checks.answers(), &mut exchange, &mut told.contract).await {
+            Ok(read) => read,
+            Err(answer) => return Fetched::Refused(answer),
+        };
         if leader.head(status, &exchange.head.headers, clock.now()) == Sharing::NotShared {
-            return Fetched::Rest(exchange, None);
+            return Fetched::Rest(exchange, read);
+        }
+        if let Some(piece) = read
+            && leader.chunk(piece.clone(), clock.now()).is_err()
+        {
+            return Fetched::Rest(exchange, Some(piece));
         }
         loop {
             match exchange.chunk().await {
@@ -159,6 +184,7 @@ impl Order {
     ) -> Option<Result<Order, Answer>> {
         let withheld: smallvec::SmallVec<[&str; 8]> = cache.withheld().collect();
         let back_end = Arc::clone(back_end_of(ctx)?);
+        let checks = ctx.plan()?.checks.clone();
         // The back end sees no more of the authority than what is in the key, which over HTTP/2 has no port.
         let is_port_keyed = !cache.honors_origin() || asked.head.fields.get("host").is_some();
         let authority = if is_port_keyed { asked.authority } else { asked.head.host };
@@ -171,7 +197,7 @@ impl Order {
                         .with_log(error.to_string())
                 })?;
             }
-            Ok(Order { back_end, request, leader })
+            Ok(Order { back_end, request, leader, checks })
         }))
     }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use pingora_error::Result;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
@@ -9,14 +9,18 @@ use smallvec::SmallVec;
 
 use super::Conductor;
 use super::asked::Asked;
-use super::cached::{note, read_body};
+use super::cached::note;
 use super::ctx::Ctx;
 use super::passed::context;
+use super::upload::Upload;
 use crate::base::{Answer, Refusal};
+use crate::config::ErrorStyle;
 use crate::gateway::cache::{Ask, Leader, Sharing};
-use crate::gateway::integrate::{self, Exchange, Mapped, Target};
+use crate::gateway::integrate::{Exchange, Mapped, Target};
 use crate::gateway::respond::Reply;
-use crate::gateway::transform::{Came, Made, Scene, Sent, apply_overrides, clean_response, decode, encoded_value};
+use crate::gateway::transform::{
+    Came, Made, Scene, Sent, apply_overrides, decode, encoded_value, is_of_cors, remapped,
+};
 use crate::telemetry::IntegrationFacts;
 use crate::template::{Override, Overrides};
 
@@ -40,11 +44,20 @@ pub(super) fn mapped_of(ctx: &Ctx) -> Option<Arc<Mapped>> {
 
 impl Conductor {
     /// Carries a request out that nobody shares.
-    pub(super) async fn answer_mapped(&self, session: &mut Session, ctx: &mut Ctx, mapped: &Mapped) -> Result<bool> {
-        match self.carry_out(session, ctx, mapped).await {
-            Ok(Answered::Made(made)) => self.reply(session, ctx, reply_of(made)).await,
+    pub(super) async fn answer_mapped(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+        mapped: &Mapped,
+        upload: &mut Upload,
+    ) -> Result<bool> {
+        match self.carry_out(session, ctx, mapped, upload).await {
+            Ok(Answered::Made(made)) => {
+                let reply = reply_of(made, ctx);
+                self.reply(session, ctx, reply).await
+            }
             Ok(Answered::Passing(exchange)) => {
-                self.write_unshared_head(session, ctx, &exchange).await?;
+                self.write_own_head(session, ctx, &exchange).await?;
                 self.write_rest(session, ctx, *exchange, None).await
             }
             Err(answer) => self.refuse(session, ctx, answer).await,
@@ -57,10 +70,10 @@ impl Conductor {
         session: &mut Session,
         ctx: &mut Ctx,
         mapped: &Mapped,
-        ask: &Ask,
-        leader: Leader,
+        (ask, leader): (&Ask, Leader),
+        upload: &mut Upload,
     ) -> Result<bool> {
-        let answered = match self.carry_out(session, ctx, mapped).await {
+        let answered = match self.carry_out(session, ctx, mapped, upload).await {
             Ok(Answered::Passing(exchange)) => read_answer(*exchange).await.map(passed),
             Ok(Answered::Made(made)) => Ok(made),
             Err(answer) => Err(answer),
@@ -68,7 +81,10 @@ impl Conductor {
         match answered {
             Ok(made) => {
                 note(ctx, ask.forwarded(self.share(leader, &made)));
-                self.reply(session, ctx, reply_of(made)).await
+                {
+                    let reply = reply_of(made, ctx);
+                    self.reply(session, ctx, reply).await
+                }
             }
             Err(answer) => {
                 note(ctx, ask.forwarded(false));
@@ -94,8 +110,14 @@ impl Conductor {
     }
 
     /// The client's body → the integration's request → its answer → the client's.
-    async fn carry_out(&self, session: &mut Session, ctx: &mut Ctx, mapped: &Mapped) -> Result<Answered<'_>, Answer> {
-        let body = self.read_decoded(session, ctx).await?;
+    async fn carry_out(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+        mapped: &Mapped,
+        upload: &mut Upload,
+    ) -> Result<Answered<'_>, Answer> {
+        let body = read_decoded(session, ctx, upload).await?;
         let scene = |overrides: &Overrides, use_it: &mut dyn FnMut(&Scene<'_>, &Asked<'_>) -> Result<(), Answer>| {
             with_scene(session, ctx, mapped, &body, overrides, use_it)
         };
@@ -119,21 +141,16 @@ impl Conductor {
                 let Some(request) = request else { return Err(unplaced()) };
                 let sends_body = !sent.body.is_empty() && !matches!(request.method, Method::GET | Method::HEAD);
                 let outgoing_body = sends_body.then(|| sent.body.clone());
-                let clock = self.live.clock();
-                let deadline = http.back_end().deadline(clock.now());
-                let connector = self.fetches.connector();
-                let opened =
-                    integrate::open(connector, http.back_end(), request, outgoing_body, deadline, clock, &mut told)
-                        .await;
+                let opened = self.fetches.open(http.back_end(), request, outgoing_body, &mut told).await;
                 match opened {
                     Err(answer) => Err(answer),
                     Ok(mut exchange) => {
-                        clean_response(&mut exchange.head);
                         if mapped.mapping.passes_answers() {
+                            http.back_end().shape().cleaning().clean(&mut exchange.head);
                             ctx.facts.integration = told;
-                            return Ok(Answered::Passing(Box::new(exchange)));
+                            return Ok(Answered::Passing(exchange));
                         }
-                        read_answer(exchange).await
+                        read_answer(*exchange).await
                     }
                 }
             }
@@ -150,17 +167,17 @@ impl Conductor {
         ctx.facts.integration = told;
         answered
     }
+}
 
-    /// The client's body as a whole, without its codings.
-    async fn read_decoded(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Bytes, Answer> {
-        let body = read_body(session, ctx).await?.unwrap_or_default();
-        ctx.facts.bytes_in = body.len() as u64;
-        let codings = session.get_header(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
-        let bytes_max = ctx.plan().map_or(u64::MAX, |plan| plan.body_bytes_max);
-        match codings.filter(|codings| !codings.trim().is_empty()) {
-            Some(codings) => decode(codings, body, bytes_max),
-            None => Ok(body),
-        }
+/// The client's body as a whole, without its codings.
+async fn read_decoded(session: &mut Session, ctx: &mut Ctx, upload: &mut Upload) -> Result<Bytes, Answer> {
+    let body = upload.whole(session, ctx).await?.unwrap_or_default();
+    ctx.facts.bytes_in = body.len() as u64;
+    let codings = session.get_header(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+    let bytes_max = ctx.plan().map_or(u64::MAX, |plan| plan.body_bytes_max);
+    match codings.filter(|codings| !codings.trim().is_empty()) {
+        Some(codings) => decode(codings, body, bytes_max),
+        None => Ok(body),
     }
 }
 
@@ -248,12 +265,22 @@ fn passed((status, fields, body): (u16, HeaderMap, Bytes)) -> Made {
     Made { status, fields: fields.map(|(name, value)| (name.clone(), value.clone())).collect(), body }
 }
 
-fn reply_of(made: Made) -> Reply {
+/// The answer under the names that it has for clients; what frames it, and what the gateway says itself, is left out.
+fn reply_of(made: Made, ctx: &Ctx) -> Reply {
     let mut reply = Reply::new(made.status, made.body);
-    let is_ours = |name: &header::HeaderName| *name == header::CONTENT_LENGTH || *name == header::TRANSFER_ENCODING;
-    reply.fields.extend(made.fields.into_iter().filter(|(name, _)| !is_ours(name)));
+    let is_aws = ctx.style() == ErrorStyle::Aws;
+    for (name, value) in made.fields {
+        let renamed = remapped(name.as_str()).filter(|_| is_aws).map(HeaderName::from_static);
+        let is_ours = FRAMING.contains(&name) || (ctx.cors.is_some() && is_of_cors(name.as_str().as_bytes()));
+        if renamed.is_some() || !is_ours {
+            reply.fields.push((renamed.unwrap_or(name), value));
+        }
+    }
     reply
 }
+
+const FRAMING: [HeaderName; 4] =
+    [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::UPGRADE];
 
 /// A request comes here with the place that it was matched to.
 fn unplaced() -> Answer {

@@ -14,16 +14,25 @@ mod attempt;
 mod cached;
 mod change;
 mod connection;
+mod contract;
 mod ctx;
+mod cut;
+mod executed;
 mod express;
 mod fetches;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod mapped;
+mod pace;
 mod passed;
+mod signature;
 mod source;
 mod tls;
+mod upload;
 mod wire;
 
 use std::any::Any;
+use std::pin::pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -31,15 +40,16 @@ use bytes::Bytes;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_error::{Error, Result};
+use pingora_error::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use super::snapshot::Live;
-use super::transform;
 use crate::base::{Answer, Fields};
+use admission::Admission;
 use asked::{Asked, HeadSize};
 use ctx::Ctx;
+use cut::{stopping, until_cut};
 pub use express::{Express, Peer};
 pub use fetches::Fetches;
 pub use tls::TlsStream;
@@ -76,13 +86,16 @@ pub struct Conductor {
 }
 
 impl Conductor {
-    async fn admit(&self, session: &Session, ctx: &mut Ctx) -> std::result::Result<(), Answer> {
+    async fn admit(&self, session: &Session, ctx: &mut Ctx) -> std::result::Result<Admission, Answer> {
         let sent = Asked::of_session(session, &None, ctx.snapshot.trusted_proxies()).head;
         (ctx.facts.request_id, ctx.facts.trace) = arrival::identify(&sent, ctx.facts.started);
         arrival::check(&sent, HeadSize::of_session(session), ctx)?;
         let canonical = ctx.canonical.clone();
-        admission::admit(&self.live, &Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies()).head, ctx)
-            .await
+        let head = Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies()).head;
+        if let Some(reply) = self.live.issuance().answer(&head) {
+            return Ok(Admission::Answered(Box::new(reply)));
+        }
+        admission::admit(&self.live, &head, ctx).await
     }
 }
 
@@ -105,6 +118,7 @@ impl ProxyHttp for Conductor {
         if ctx.facts.client_subject.is_none() {
             ctx.facts.client_subject = client_subject(session.digest().and_then(|it| it.ssl_digest.as_deref()));
         }
+        arrival::forget_odd_upgrade(session);
         arrival::set_deadlines(session, ctx);
         Ok(())
     }
@@ -119,12 +133,22 @@ impl ProxyHttp for Conductor {
     /// Everything up to the back end. `true`: the request has its answer.
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
         // What the express lane hands over with its context was admitted there.
-        if ctx.admitted.is_none()
-            && let Err(answer) = self.admit(session, ctx).await
-        {
-            return self.refuse(session, ctx, answer).await;
+        if ctx.admitted.is_none() {
+            match self.admit(session, ctx).await {
+                Ok(Admission::Admitted) => {}
+                Ok(Admission::Answered(reply)) => return self.reply(session, ctx, *reply).await,
+                Err(answer) => return self.refuse(session, ctx, answer).await,
+            }
         }
-        self.answer_without_streaming(session, ctx).await
+        let answered = until_cut(&self.live, pin!(self.answer_without_streaming(session, ctx))).await;
+        match answered {
+            Some(answered) => answered,
+            None if session.response_written().is_none() => {
+                session.set_keepalive(None);
+                self.refuse(session, ctx, stopping()).await
+            }
+            None => Err(Error::new(ErrorType::ConnectionClosed)),
+        }
     }
 
     // From here on everything runs once for each attempt.
@@ -148,18 +172,22 @@ impl ProxyHttp for Conductor {
 
     async fn request_body_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
-        _: bool,
+        is_end: bool,
         ctx: &mut Ctx,
     ) -> Result<()> {
-        passed::count_request_body(body.as_ref(), ctx)
+        passed::count_request_body(body.as_ref(), ctx)?;
+        if is_end || ctx.attempt.is_upgrade {
+            return Ok(());
+        }
+        pace::keep(session, ctx.snapshot.limits(), ctx.facts.bytes_in).or_else(|answer| passed::fail(ctx, answer, 408))
     }
 
     async fn upstream_response_filter(&self, _: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()> {
         attempt::after_response_head(&self.live, head, ctx);
         change::make_change(head.status.as_u16(), &Fields::Map(&head.headers), ctx, self.live.clock().now());
-        transform::clean_response(head);
+        passed::cleaning_of(ctx).clean(head);
         Ok(())
     }
 

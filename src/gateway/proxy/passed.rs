@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{HeaderValue, WARNING};
+use http::header::{CONTENT_LENGTH, HeaderValue, WARNING};
 use pingora_error::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
@@ -9,20 +9,27 @@ use pingora_proxy::Session;
 use super::admission::body_too_large;
 use super::asked::Asked;
 use super::ctx::Ctx;
-use crate::base::Answer;
+use crate::base::{Answer, Head};
 use crate::gateway::cache;
 use crate::gateway::integrate::{BackEnd, Target, ask_for_trailers, takes_trailers};
-use crate::gateway::transform::{Context, Outgoing};
+use crate::gateway::transform::{Cleaning, Context, Outgoing};
 
 /// Writes the back end's request over Pingora's copy of the client's.
-pub(super) fn write_request(session: &Session, head: &mut RequestHeader, ctx: &mut Ctx) -> Result<()> {
+pub(super) fn write_request(session: &mut Session, head: &mut RequestHeader, ctx: &mut Ctx) -> Result<()> {
+    let is_body_empty = session.is_body_empty();
     let canonical = ctx.canonical.clone();
     let asked = Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies());
-    let done = with_outgoing(&asked, ctx, |outgoing| outgoing.apply(head));
+    let done = with_outgoing(&asked, ctx, |outgoing| {
+        outgoing.apply(head)?;
+        Ok(is_body_empty && outgoing.announces_nothing())
+    });
+    if matches!(done, Some(Ok(true))) {
+        head.insert_header(CONTENT_LENGTH, 0)?;
+    }
     if back_end_of(ctx).is_some_and(|back_end| back_end.is_http2()) && takes_trailers(&asked.head) {
         ask_for_trailers(head)?;
     }
-    done.unwrap_or(Ok(())).map_err(|answer| {
+    done.map_or(Ok(()), |done| done.map(drop)).map_err(|answer| {
         ctx.attempt.failed = Some(answer);
         Error::new_in(ErrorType::InternalError)
     })
@@ -50,7 +57,13 @@ pub(super) fn with_outgoing<R>(asked: &Asked<'_>, ctx: &Ctx, use_it: impl FnOnce
     let Target::Http(http) = &ctx.plan()?.target else { return None };
     let (path, context) = (asked.head.path, context(asked, ctx)?);
     let params = ctx.params(path);
-    Some(use_it(&http.outgoing(&asked.head, &params, &context)))
+    let head = Head { method: ctx.stage()?.method_of(&asked.head), ..asked.head };
+    Some(use_it(&http.outgoing(&head, &params, &context)))
+}
+
+/// What becomes of the fields of its answer.
+pub(super) fn cleaning_of(ctx: &Ctx) -> Cleaning {
+    back_end_of(ctx).map(|back_end| back_end.shape().cleaning()).unwrap_or_default()
 }
 
 /// The back end of the request's HTTP integration.

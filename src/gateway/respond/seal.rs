@@ -1,13 +1,19 @@
+use std::sync::Arc;
+
+use http::header::VARY;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora_http::ResponseHeader;
 
-use super::Sink;
-use crate::base::RequestId;
-use crate::config::ErrorStyle;
+use super::{Grant, Sink};
+use crate::base::{Ascii, RequestId};
 use crate::gateway::cache;
+use crate::telemetry::Trace;
 
 const REQUEST_ID: &str = "x-request-id";
 const AWS_REQUEST_ID: &str = "x-amzn-requestid";
+const EXTENDED_ID: &str = "x-amz-apigw-id";
+const TRACE_ID: &str = "x-amzn-trace-id";
+const OF_ONE_REQUEST: [&str; 4] = [REQUEST_ID, AWS_REQUEST_ID, EXTENDED_ID, TRACE_ID];
 const CACHE_STATUS: &str = "cache-status";
 
 /// By which a back end lets its answers be purged.
@@ -21,17 +27,38 @@ fn is_tags(name: &[u8]) -> bool {
 #[derive(Clone, Debug)]
 pub struct Seal {
     pub request_id: RequestId,
-    pub style: ErrorStyle,
+    /// In aws style what API Gateway says beside it.
+    pub aws: Option<AwsSeal>,
     /// What `Cache-Status` says (RFC 9211), on routes that are cached.
     pub cached: Option<cache::Outcome>,
+    /// What is said of CORS, where the gateway answers for it.
+    pub cors: Option<Arc<Grant>>,
+}
+
+/// What API Gateway says of a request in its answer.
+#[derive(Clone, Debug)]
+pub struct AwsSeal {
+    /// `x-amz-apigw-id`
+    pub extended_id: Ascii<16>,
+    /// `X-Amzn-Trace-Id`: only in answers that `HTTP` integrations gave.
+    pub trace: Option<Trace>,
 }
 
 impl Seal {
-    /// Hands over the fields, each to replace what the answer has under its name.
+    /// Hands over the fields, each to replace what the answer has under its name; but `Vary` is added to it.
     pub fn fields(&self, sink: &mut impl Sink) {
         sink.text(self.id_name(), self.request_id.as_bytes());
+        if let Some(AwsSeal { extended_id, trace }) = &self.aws {
+            sink.text(EXTENDED_ID, extended_id.as_bytes());
+            if let Some(trace) = trace {
+                sink.field(TRACE_ID, |out| trace.push_amzn(out));
+            }
+        }
         if let Some(outcome) = &self.cached {
             sink.field(CACHE_STATUS, |out| outcome.push_cache_status(out));
+        }
+        if let Some(grant) = &self.cors {
+            grant.fields(sink);
         }
     }
 
@@ -39,13 +66,14 @@ impl Seal {
     pub fn replaces(&self, name: impl AsRef<[u8]>) -> bool {
         let name = name.as_ref();
         name.eq_ignore_ascii_case(self.id_name().as_bytes())
+            || (self.aws.is_some() && name.eq_ignore_ascii_case(EXTENDED_ID.as_bytes()))
             || (self.cached.is_some() && (name.eq_ignore_ascii_case(CACHE_STATUS.as_bytes()) || is_tags(name)))
     }
 
     fn id_name(&self) -> &'static str {
-        match self.style {
-            ErrorStyle::Standard => REQUEST_ID,
-            ErrorStyle::Aws => AWS_REQUEST_ID,
+        match self.aws {
+            None => REQUEST_ID,
+            Some(_) => AWS_REQUEST_ID,
         }
     }
 
@@ -71,10 +99,17 @@ impl Sink for Overlay<'_> {
     fn field(&mut self, name: &'static str, write: impl FnOnce(&mut Vec<u8>)) {
         let mut value = Vec::with_capacity(RequestId::MAX_LEN);
         write(&mut value);
-        // A request id and what the cache says are visible ASCII, so they are always legal values.
+        // A request id, an origin and what the cache says are visible, so they are always legal values.
         if let Ok(mut value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(value)) {
-            value.set_sensitive(name != CACHE_STATUS);
-            self.0.insert(HeaderName::from_static(name), value);
+            value.set_sensitive(OF_ONE_REQUEST.contains(&name));
+            self.named(&HeaderName::from_static(name), value);
+        }
+    }
+
+    fn named(&mut self, name: &HeaderName, value: HeaderValue) {
+        match *name {
+            VARY => drop(self.0.append(name, value)),
+            _ => drop(self.0.insert(name, value)),
         }
     }
 }
@@ -86,9 +121,16 @@ impl Sink for Insertion<'_> {
         let mut value = Vec::new();
         write(&mut value);
         if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(value)) {
-            // Refused only past the header map's bound of 32,768 fields, which no parser of ours lets in.
-            let _ = self.0.insert_header(HeaderName::from_static(name), value);
+            self.named(&HeaderName::from_static(name), value);
         }
+    }
+
+    fn named(&mut self, name: &HeaderName, value: HeaderValue) {
+        // Refused only past the header map's bound of 32,768 fields, which no parser of ours lets in.
+        let _ = match *name {
+            VARY => self.0.append_header(name, value).map(drop),
+            _ => self.0.insert_header(name, value),
+        };
     }
 }
 
@@ -98,7 +140,7 @@ mod tests {
 
     #[test]
     fn what_seals_an_answer_is_not_in_the_lines_of_a_stored_one() {
-        for name in [REQUEST_ID, AWS_REQUEST_ID, CACHE_STATUS] {
+        for name in [REQUEST_ID, AWS_REQUEST_ID, EXTENDED_ID, CACHE_STATUS] {
             assert!(cache::Entry::is_of_the_moment(name), "{name}");
         }
     }

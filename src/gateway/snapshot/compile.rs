@@ -34,7 +34,7 @@ pub struct Snapshot {
     pub(super) format: Arc<Format>,
     /// Of refusals that reach no stage.
     pub(super) style: ErrorStyle,
-    pub(super) admin_token: Option<String>,
+    pub(super) admin: config::Admin,
     pub(super) key_labels_max: usize,
     /// As it was written, for operators who ask; no phase reads it. Without its API keys and its texts: a million keys
     /// would be there twice.
@@ -116,8 +116,14 @@ impl Snapshot {
         self.style
     }
 
-    pub fn admin_token(&self) -> Option<&str> {
-        self.admin_token.as_deref()
+    /// As they are configured, which a socket that is bound already may not be.
+    pub fn listeners(&self) -> &[config::Listen] {
+        &self.config.server.listen
+    }
+
+    /// Who may use the admin API.
+    pub fn admin(&self) -> &config::Admin {
+        &self.admin
     }
 
     /// The configuration without its secrets, as `plan` compares it.
@@ -125,6 +131,11 @@ impl Snapshot {
         let mut described = self.config.describe();
         described[config::API_KEYS] = describe_keys(&self.keys, &self.idle_plans);
         described
+    }
+
+    /// The configuration as it was written, without its API keys and its texts.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Every route of every stage.
@@ -209,7 +220,7 @@ impl<'c> Compiler<'c> {
             trusted_proxies: config.server.trusted_proxies.clone(),
             format,
             style: common_style(config),
-            admin_token: config.admin.token.clone(),
+            admin: config.admin.clone(),
             key_labels_max: config.telemetry.key_labels_max,
             config: Arc::clone(config),
             idle_plans,

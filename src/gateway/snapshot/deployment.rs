@@ -5,13 +5,16 @@ use indexmap::IndexMap;
 use crate::config::{
     HttpIntegration, IntegrationKind, IntegrationResponse, Located, MockAnswer, Route, Transformation,
 };
+use crate::gateway::transform::ApiTerms;
 
 /// What a route's answers depend on, as a number: a deployment is its content.
 ///
 /// Entries that were cached under the same number are as good after a reload as before. Places in files do not count,
 /// nor does what changes only who may call and how often.
-pub(super) fn deployment_of(route: &Route, variables: &IndexMap<String, String>) -> u64 {
+pub(super) fn deployment_of(route: &Route, variables: &IndexMap<String, String>, terms: ApiTerms<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
+    let ApiTerms { api: _, is_aws, ignores_cors, templates: _ } = terms;
+    (is_aws, ignores_cors).hash(&mut hasher);
     route.method.value.hash(&mut hasher);
     route.path.value.hash(&mut hasher);
     let mut sorted: Vec<_> = variables.iter().collect();
@@ -19,7 +22,8 @@ pub(super) fn deployment_of(route: &Route, variables: &IndexMap<String, String>)
     sorted.hash(&mut hasher);
     match &route.integration.kind {
         IntegrationKind::Http(http) => hash_http(http, &mut hasher),
-        IntegrationKind::Mock(MockAnswer { status, headers, body, transformation }) => {
+        IntegrationKind::Mock(mock) => {
+            let MockAnswer { status, headers, body, transformation } = &**mock;
             (status, headers, body).hash(&mut hasher);
             hash_transformation(transformation.as_deref(), &mut hasher);
         }

@@ -6,6 +6,7 @@ use super::question::Question;
 use super::stage::{Plan, Stage};
 use crate::base::{Answer, Head, Variant};
 use crate::gateway::integrate::Target;
+use crate::gateway::respond::is_preflight;
 use crate::gateway::route::{Missed, Place};
 use crate::gateway::{authorize, throttle};
 
@@ -54,6 +55,10 @@ impl Explanation {
         let stage = snapshot.stage(id);
         self.tell("stage", format!("{}, path {path}", stage.name()));
         let variant = self.variant(stage, head);
+        let head = &Head { method: stage.method_of(head), ..*head };
+        if stage.manners(variant).cors.is_some() && is_preflight(head) {
+            self.tell("cors", "a preflight: answered with 204, unless a route is written for OPTIONS");
+        }
         let Some((plan, params)) = self.route(stage, variant, head, path) else { return };
         let found = match authorize::check(plan.access, snapshot.keys(), id, head) {
             Ok(caller) => caller,
@@ -67,6 +72,9 @@ impl Explanation {
             None => self.tell("caller", "anyone: the route asks for no API key"),
         }
         self.limits(&plan.limits);
+        if let Err(answer) = plan.checks.check_head(head, |at| params.get(at).copied()) {
+            return self.refused("validation", &answer);
+        }
         self.cache(plan, head, &params);
         self.integration(plan);
     }

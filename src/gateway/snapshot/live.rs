@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use arc_swap::{ArcSwap, Cache};
 
 use super::compile::{Compiled, Snapshot};
 use super::connections::Connections;
+use super::issuance::Issuance;
 use super::member::grant_of;
 use super::overload::{Overload, Pressure};
 use super::summary::Summary;
@@ -19,6 +20,9 @@ const LOG_PATIENCE: Duration = Duration::from_secs(5);
 
 /// When who was turned away may come again, in seconds.
 const SHED_RETRY_S: u32 = 1;
+
+/// The least time between two looks at the caches, which take locks that requests want.
+const MAINTENANCE_PAUSE: Duration = Duration::from_millis(100);
 
 /// What [`Live::follow`] gives.
 pub type Current = Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>;
@@ -34,6 +38,9 @@ pub struct Live {
     pools: Arc<Pools>,
     connections: Connections,
     overload: Overload,
+    issuance: Issuance,
+    /// When the caches were maintained last; 0: never.
+    maintained_ns: AtomicU64,
     is_draining: AtomicBool,
     is_cut: AtomicBool,
 }
@@ -57,6 +64,8 @@ impl Live {
             pools,
             connections: Connections::default(),
             overload: Overload::default(),
+            issuance: Issuance::default(),
+            maintained_ns: AtomicU64::new(0),
             is_draining: AtomicBool::new(false),
             is_cut: AtomicBool::new(false),
         }
@@ -115,6 +124,10 @@ impl Live {
         &self.overload
     }
 
+    pub fn issuance(&self) -> &Issuance {
+        &self.issuance
+    }
+
     /// Counts work that is turned away, and words it.
     pub fn shed(&self, reason: Shed) -> Answer {
         self.telemetry.metrics.shed(reason);
@@ -170,9 +183,15 @@ impl Live {
         }
     }
 
-    /// Lets expired entries go and keeps the caches within their bounds. Called each second, and before they are measured.
+    /// Lets expired entries go and keeps the caches within their bounds. Called each second, and before they are
+    /// measured, but not as often as somebody may want to measure them.
     pub fn maintain_caches(&self) {
         let now = self.clock.now();
+        let before_ns = self.maintained_ns.load(Ordering::Relaxed);
+        if before_ns > 0 && now.mono_ns.saturating_sub(before_ns) < MAINTENANCE_PAUSE.as_nanos() as u64 {
+            return;
+        }
+        self.maintained_ns.store(now.mono_ns, Ordering::Relaxed);
         for stage in self.snapshot().stages() {
             if let Some(cache) = stage.cache() {
                 cache.maintain(now);

@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
-use crate::base::{RouteId, StageName, Variant};
+use crate::base::{Head, RouteId, StageName, Variant};
 use crate::config::ErrorStyle;
+use crate::gateway::respond::{Cors, GatewayResponses};
 use crate::gateway::route::{Canary, Tree};
 use crate::gateway::transform::BinaryTypes;
-use crate::gateway::{authorize, cache, integrate, throttle};
+use crate::gateway::{authorize, cache, integrate, throttle, validate};
 use crate::telemetry::{Format, RouteSeries};
 
 /// A stage of an API, with the plans of its routes in both variants.
@@ -27,7 +28,11 @@ pub struct Stage {
     pub(super) cache: Option<Arc<cache::Store>>,
     /// Whether any route does.
     pub(super) honors_origin: bool,
-    pub(super) binary_types: BinaryTypes,
+    pub(super) manners: Manners,
+    /// Those of the canary, where it has one.
+    pub(super) canary_manners: Manners,
+    /// Whether a `POST` may name another method for itself.
+    pub(super) takes_method_override: bool,
 }
 
 /// The routes of a canary that has a definition of its own. A route that its stage has too has the same id.
@@ -36,13 +41,22 @@ pub struct Fork {
     pub(super) tree: Arc<Tree>,
     /// By id, from the API's first route on: the place among the canary's plans, `MAX` for a route that it has not.
     pub(super) places: Box<[u32]>,
-    pub(super) binary_types: BinaryTypes,
 }
 
 impl Fork {
     pub(super) fn has(&self, at: usize) -> bool {
         self.places.get(at).is_some_and(|place| *place != u32::MAX)
     }
+}
+
+/// How a variant of a stage speaks to clients, whatever the route.
+#[derive(Debug, Default)]
+pub struct Manners {
+    /// What is said instead of the gateway's own answers.
+    pub responses: Option<GatewayResponses>,
+    pub cors: Option<Cors>,
+    /// Whose bytes are not text.
+    pub binary_types: BinaryTypes,
 }
 
 /// What one route does in one variant of a stage: a field a phase.
@@ -58,10 +72,14 @@ pub struct Plan {
     pub limits: throttle::Limits,
     /// In bytes.
     pub body_bytes_max: u64,
+    pub checks: validate::Plan,
     pub cache: Option<Box<cache::Plan>>,
     pub target: integrate::Target,
     pub series: RouteSeries,
 }
+
+/// What a `POST` may stand for. An answer to `HEAD` has no body, which whoever sent a `POST` waits for.
+const OVERRIDES: [&str; 5] = ["DELETE", "GET", "OPTIONS", "PATCH", "PUT"];
 
 impl Plan {
     /// The path as it was written.
@@ -84,19 +102,11 @@ impl Stage {
         self.style
     }
 
-    /// The routes of a variant.
+    /// The routes of a variant: a canary may have its own.
     pub fn tree(&self, variant: Variant) -> &Tree {
         match (variant, &self.fork) {
             (Variant::Canary, Some(fork)) => &fork.tree,
             _ => &self.tree,
-        }
-    }
-
-    /// Whose bytes are not text.
-    pub fn binary_types(&self, variant: Variant) -> &BinaryTypes {
-        match (variant, &self.fork) {
-            (Variant::Canary, Some(fork)) => &fork.binary_types,
-            _ => &self.binary_types,
         }
     }
 
@@ -119,6 +129,22 @@ impl Stage {
 
     pub fn cache(&self) -> Option<&Arc<cache::Store>> {
         self.cache.as_ref()
+    }
+
+    pub fn manners(&self, variant: Variant) -> &Manners {
+        match variant {
+            Variant::Canary => &self.canary_manners,
+            Variant::Stable => &self.manners,
+        }
+    }
+
+    /// The method that a request is to be taken for.
+    pub fn method_of<'h>(&self, head: &Head<'h>) -> &'h str {
+        match self.takes_method_override && head.method == "POST" {
+            true => head.fields.text("x-http-method-override").filter(|name| OVERRIDES.contains(name)),
+            false => None,
+        }
+        .unwrap_or(head.method)
     }
 
     /// The plan of a route that [`Stage::tree`] found.

@@ -109,10 +109,11 @@ fn quota_unsaved() -> Answer {
 }
 
 fn facts(policy: &Arc<str>, limit: u64, window_s: u64, reset_s: u64) -> RateFacts {
+    let short = |seconds: u64| u32::try_from(seconds).unwrap_or(u32::MAX);
+    let (window_s, reset_s) = (short(window_s), short(reset_s));
     RateFacts { policy: Arc::clone(policy), limit, window_s, remaining: 0, reset_s }
 }
 
 fn refused(refusal: Refusal, detail: &'static str, facts: RateFacts) -> Answer {
-    let retry_after_s = u32::try_from(facts.reset_s).unwrap_or(u32::MAX);
-    Answer::new(refusal, detail).with_retry_after(retry_after_s).with_rate(facts)
+    Answer::new(refusal, detail).with_retry_after(facts.reset_s).with_rate(facts)
 }

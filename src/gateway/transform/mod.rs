@@ -10,6 +10,7 @@
 //! here unless it is mapped. A path parameter cannot leave its place in the target. The host is never the client's
 //! choice.
 //! Whole bodies are the matter of `mapping`: templates, selection of responses, base64.
+//! In aws style one table (`remap.rs`) says what is dropped and renamed, either way. Absent: body templates.
 //!
 //! Cost: bytes are written where they are sent from, without an allocation and without a lookup of a configuration's
 //! names; a query parameter that is mapped costs one scan of the query. Pingora's map of fields allocates.
@@ -18,10 +19,13 @@ mod addition;
 mod coding;
 mod context;
 mod fields;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod mapping;
 mod outgoing;
 mod parameters;
 mod query;
+mod remap;
 mod response;
 mod shape;
 mod stage_variables;
@@ -32,7 +36,8 @@ pub use context::Context;
 pub use mapping::{BinaryTypes, Came, Made, Mapping, Scene, Sent, apply_overrides};
 pub use outgoing::Outgoing;
 pub use query::encoded as encoded_value;
-pub use response::{clean_response, for_each_clean_field};
-pub use shape::Shape;
+pub use remap::remapped;
+pub use response::{Cleaning, is_of_cors};
+pub use shape::{ApiTerms, Shape};
 pub use stage_variables::substitute;
 pub use uri::{Origin, UriTemplate, split_authority};

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::fields::{Kind, Nominations, is_one_of, nominations};
 use super::parameters::Request;
 use super::query::Target;
+use super::remap::Remapping;
 use super::shape::Shape;
 use super::uri::UriTemplate;
 use crate::base::{Answer, Fields, Head, Refusal};
@@ -43,7 +44,7 @@ impl<'a> Outgoing<'a> {
         self.shape.host.write_line(&self.request, out);
         self.request.head.fields.for_all(|name, value| {
             let kind = Kind::of(name);
-            if !matches!(kind, Kind::Length | Kind::Expect) && self.passes(kind, name) {
+            if !matches!(kind, Kind::Length | Kind::Expect) && self.passes(kind, name, value) {
                 for part in [name, b": ", value, b"\r\n"] {
                     out.extend_from_slice(part);
                 }
@@ -58,17 +59,19 @@ impl<'a> Outgoing<'a> {
     /// body's framing) is its own: it stays. [`crate::gateway::integrate`]'s peers tell it to leave nominations to us.
     pub fn apply(&self, request: &mut RequestHeader) -> Result<(), Answer> {
         let leaves = |name: &&HeaderName| {
+            let value = request.headers.get(*name).map(HeaderValue::as_bytes).unwrap_or_default();
             let name = name.as_str().as_bytes();
             let kind = Kind::of(name);
-            let stays = self.passes(kind, name) || (self.shape.is_proxy && kind == Kind::HopByHop);
+            let is_hop = self.shape.is_proxy && kind == Kind::HopByHop;
+            let stays = is_hop || self.passes(kind, name, value);
             !stays
         };
         let leaving: SmallVec<[HeaderName; 16]> = request.headers.keys().filter(leaves).cloned().collect();
         for name in &leaving {
             request.remove_header(name);
         }
-        if let Some(method) = &self.shape.method {
-            request.set_method(parse_method(method)?);
+        if self.method() != request.method.as_str() {
+            request.set_method(parse_method(self.method())?);
         }
         request.set_raw_path(&self.target()).map_err(unsendable)?;
         let added = Added::new(self);
@@ -89,13 +92,15 @@ impl<'a> Outgoing<'a> {
     }
 
     fn append_clients(&self, request: &mut RequestHeader, without: &[&str]) -> Result<(), Answer> {
-        let passes = |name: &[u8]| {
+        let passes = |name: &[u8], value: &[u8]| {
             let kind = Kind::of(name);
-            kind != Kind::Expect && self.passes(kind, name) && !is_one_of(name, without)
+            kind != Kind::Expect && self.passes(kind, name, value) && !is_one_of(name, without)
         };
         match self.request.head.fields {
             Fields::Map(map) => {
-                for (name, value) in map.iter().filter(|(name, _)| passes(name.as_str().as_bytes())) {
+                for (name, value) in
+                    map.iter().filter(|(name, value)| passes(name.as_str().as_bytes(), value.as_bytes()))
+                {
                     request.append_header(name, value).map_err(unsendable)?;
                 }
                 Ok(())
@@ -103,7 +108,7 @@ impl<'a> Outgoing<'a> {
             listed => {
                 let mut done = Ok(());
                 listed.for_all(|name, value| {
-                    if done.is_ok() && passes(name) {
+                    if done.is_ok() && passes(name, value) {
                         let name = HeaderName::from_bytes(name).map_err(unsendable);
                         done = name.and_then(|name| request.append_header(name, value).map(drop).map_err(unsendable));
                     }
@@ -114,7 +119,7 @@ impl<'a> Outgoing<'a> {
     }
 
     /// Whether the client's field `name`, of this `kind`, is sent on.
-    fn passes(&self, kind: Kind, name: &[u8]) -> bool {
+    fn passes(&self, kind: Kind, name: &[u8], value: &[u8]) -> bool {
         let is_wanted = match kind {
             Kind::HopByHop | Kind::Claim => false,
             Kind::Tracestate => self.request.context.trace.keeps_tracestate(),
@@ -122,7 +127,13 @@ impl<'a> Outgoing<'a> {
             Kind::Content | Kind::Length => !is_one_of(name, &self.nominated),
             Kind::Expect | Kind::Plain => self.shape.is_proxy && !is_one_of(name, &self.nominated),
         };
-        is_wanted && !self.shape.sets_header(name)
+        let is_sent = kind == Kind::Length || self.shape.remapping().sends(name, value);
+        is_wanted && is_sent && !self.shape.sets_header(name)
+    }
+
+    /// Whether a request without a body says so, as API Gateway does it for methods that have one (RFC 9110 section 8.6).
+    pub fn announces_nothing(&self) -> bool {
+        self.shape.remapping() != Remapping::Off && matches!(self.method(), "POST" | "PUT" | "PATCH")
     }
 
     /// Whether `request_parameters` say what the body's type is.

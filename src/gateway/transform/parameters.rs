@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 use super::context::{Context, write_address};
 use super::mapping::find_plain;
 use super::query::{self, Target};
+use super::remap::Remapping;
 use super::uri::{parameters_help, slot};
 use crate::base::{Fields, Head};
 use crate::config::{Fault, ParameterMapping, ParameterSource, ParameterTarget, Span};
@@ -72,10 +73,14 @@ impl Parameters {
         span: Span,
         variables: &IndexMap<String, String>,
         names: &[Box<str>],
+        remapping: Remapping,
     ) -> Result<Parameters, Vec<Fault>> {
         let (mut headers, mut querystrings, mut paths, mut faults) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for mapping in mappings {
-            let source = Source::compile(&mapping.source, span, variables, names);
+            let source = Source::compile(&mapping.source, span, variables, names).map(|source| match source {
+                Source::Header(name) if remapping.hides(name.as_bytes()) => Source::Absent,
+                source => source,
+            });
             match (&mapping.target, source) {
                 (_, Err(fault)) => faults.push(fault),
                 (ParameterTarget::Querystring(name), Ok(source)) => querystrings.push((name.as_str().into(), source)),
@@ -222,7 +227,7 @@ impl Source {
 
 impl Fact {
     fn of(name: &str) -> Option<Fact> {
-        Some(match name {
+        Some(match name.strip_prefix("context.").unwrap_or(name) {
             "requestId" => Fact::RequestId,
             "stage" => Fact::Stage,
             "apiId" => Fact::ApiId,

@@ -83,6 +83,12 @@ impl Node {
         }
     }
 
+    /// How many values it is, itself and all in it.
+    pub fn count(&self) -> usize {
+        let members = self.entries().iter().map(|(_, node)| node.count());
+        1 + members.sum::<usize>() + self.elements().iter().map(Node::count).sum::<usize>()
+    }
+
     /// What people call it, with its article.
     pub fn kind(&self) -> &'static str {
         match self.tree {

@@ -2,7 +2,6 @@ use indexmap::IndexMap;
 
 use super::Importer;
 use super::body::Contents;
-use super::parameter::inline_schema;
 use crate::config::MethodResponse;
 use crate::openapi::{At, Key};
 
@@ -20,11 +19,7 @@ impl<'d> Importer<'d> {
         let headers = at.get("headers").and_then(At::object).into_iter().flat_map(At::members);
         let headers = headers.filter_map(|(key, header)| {
             let header = header.resolve()?.object()?;
-            let schema = match self.version.is_swagger() {
-                true => header.get("x-tollgate-schema").map_or_else(|| inline_schema(header), |at| self.schema(at)),
-                false => self.read_parameter_schema(header),
-            };
-            Some((key.name.to_ascii_lowercase(), schema))
+            Some((key.name.to_ascii_lowercase(), self.read_parameter_schema(header)))
         });
         Some(MethodResponse {
             description: at.get("description").and_then(At::string).unwrap_or_default(),

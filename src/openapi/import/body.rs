@@ -25,7 +25,12 @@ impl<'d> Importer<'d> {
 
     pub(super) fn read_contents(&self, content: At<'d>) -> Contents {
         let media = content.object().into_iter().flat_map(At::members);
-        media.map(|(key, at)| (media_type(&key.name), at.get("schema").and_then(|at| self.schema(at)))).collect()
+        media.map(|(key, at)| (media_type(&key.name), self.read_media(at))).collect()
+    }
+
+    /// Some generators write `schema: null` where they have none.
+    fn read_media(&self, at: At<'d>) -> Option<Located<Value>> {
+        at.get("schema").filter(|schema| !schema.is_null()).and_then(|schema| self.schema(schema))
     }
 
     fn read_swagger_bodies(&self, operation: At<'d>, parameters: &[At<'d>]) -> (Contents, bool) {

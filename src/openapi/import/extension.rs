@@ -1,5 +1,6 @@
 use super::Importer;
 use crate::base::nearest;
+use crate::config::ErrorStyle;
 use crate::openapi::At;
 
 const PREFIX: &str = "x-amazon-apigateway-";
@@ -78,8 +79,11 @@ fn is_slip(name: &str) -> bool {
     KNOWN.iter().any(|(known, ..)| strsim::damerau_levenshtein(name, known) <= 2)
 }
 
-/// Whether a document carries extensions of API Gateway that say how it is served.
+/// Whether a document is one of API Gateway: it carries extensions of it. An export says so itself.
 pub(super) fn is_aws(root: At<'_>) -> bool {
+    if let Some(style) = root.get("x-tollgate-errors").and_then(|style| style.node.as_str()) {
+        return style == ErrorStyle::Aws.as_str();
+    }
     let has = |at: At<'_>| at.members().any(|(key, _)| key.name.starts_with(PREFIX));
     let paths = root.get("paths").into_iter().flat_map(At::members).map(|(_, item)| item);
     let schemes = [root.get("securityDefinitions"), root.get("components").and_then(|at| at.get("securitySchemes"))];

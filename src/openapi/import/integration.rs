@@ -75,13 +75,13 @@ impl<'d> Importer<'d> {
         let kind = match kind.word(TYPES)? {
             Type::HttpProxy => IntegrationKind::Http(Box::new(self.read_http(at, true, &parameters, what)?)),
             Type::Http => IntegrationKind::Http(Box::new(self.read_http(at, false, &parameters, what)?)),
-            Type::Mock => IntegrationKind::Mock(MockAnswer {
+            Type::Mock => IntegrationKind::Mock(Box::new(MockAnswer {
                 status: 200,
                 headers: Default::default(),
                 body: String::new(),
                 transformation: Some(Box::new(self.read_transformation(at)?)),
-            }),
-            Type::Unserved => IntegrationKind::Unserved(read_unserved(at, what)),
+            })),
+            Type::Unserved => IntegrationKind::Unserved(Box::new(read_unserved(at, what))),
         };
         Some((Integration { span: at.span(), kind }, read_cache(at, &parameters)))
     }

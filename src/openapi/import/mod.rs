@@ -21,7 +21,9 @@ use std::cell::RefCell;
 
 use indexmap::IndexMap;
 
+pub(super) use parameter::INLINE_WORDS;
 pub(super) use root::import;
+pub(super) use schema::{LIST_WORDS, SCHEMA_WORDS, TABLE_WORDS};
 pub(super) use version::Version;
 
 use self::schema::Schemas;

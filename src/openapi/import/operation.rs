@@ -36,7 +36,7 @@ pub(super) struct Site<'d, 'r> {
 
 impl<'d> Importer<'d> {
     pub(super) fn read_route(&self, site: Site<'d, '_>, method: Method, at: At<'d>) -> Option<Route> {
-        let at = at.object()?;
+        let at = at.object()?.spend()?;
         let what = format!("{} {}", method.as_str(), site.path);
         self.check_words(at, WORDS, &what);
         self.check_extensions(at, Place::Operation, &what);

@@ -94,7 +94,7 @@ impl<'d> Importer<'d> {
     pub(super) fn read_parameter_schema(&self, at: At<'d>) -> Option<Located<Value>> {
         let content = at.get("content").into_iter().flat_map(At::members).find_map(|(_, media)| media.get("schema"));
         if let Some(schema) = at.get("x-tollgate-schema").or_else(|| at.get("schema")).or(content) {
-            return self.schema(schema);
+            return if schema.is_null() { None } else { self.schema(schema) };
         }
         self.version.is_swagger().then(|| inline_schema(at)).flatten()
     }

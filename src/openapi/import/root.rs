@@ -120,10 +120,10 @@ impl<'d> Importer<'d> {
     }
 
     fn check_api_key_source(&self) {
-        if let Some(at) = self.root.get("x-amazon-apigateway-api-key-source") {
-            if at.word(&[("HEADER", false), ("AUTHORIZER", true)]) == Some(true) {
-                at.unserved("API keys that an authorizer names");
-            }
+        let sources = [("HEADER", false), ("AUTHORIZER", true)];
+        let at = self.root.get("x-amazon-apigateway-api-key-source");
+        if let Some(at) = at.filter(|at| at.word(&sources) == Some(true)) {
+            at.unserved("API keys that an authorizer names");
         }
     }
 

@@ -14,7 +14,7 @@ const HOME: &str = "#/definitions/";
 const MODEL_URL: &str = "https://apigateway.amazonaws.com/restapis/";
 
 /// Words whose value is a schema, or for `items` a list of them.
-const SCHEMA_WORDS: &[&str] = &[
+pub(in crate::openapi) const SCHEMA_WORDS: &[&str] = &[
     "additionalProperties",
     "additionalItems",
     "contains",
@@ -30,11 +30,11 @@ const SCHEMA_WORDS: &[&str] = &[
 ];
 
 /// Words whose value is a table of schemas.
-const TABLE_WORDS: &[&str] =
+pub(in crate::openapi) const TABLE_WORDS: &[&str] =
     &["$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"];
 
 /// Words whose value is a list of schemas.
-const LIST_WORDS: &[&str] = &["allOf", "anyOf", "oneOf", "prefixItems"];
+pub(in crate::openapi) const LIST_WORDS: &[&str] = &["allOf", "anyOf", "oneOf", "prefixItems"];
 
 /// The schemas of a document under names that any of them can refer to.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl<'d> Schemas<'d> {
 
     /// What a schema says, with references to models only.
     pub fn read(&mut self, at: At<'d>) -> Option<Located<Value>> {
-        self.convert(at).map(|value| at.located(value))
+        self.convert(at.spend()?).map(|value| at.located(value))
     }
 
     /// All that were named or referred to.
@@ -173,7 +173,7 @@ impl<'d> Schemas<'d> {
             };
         }
         // A chain of nothing but references must end.
-        at.resolve()?;
+        at.end()?;
         Some((at.follow()?, last_step(reference)))
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 
-use super::terms::Terms;
+use super::terms::{Files, Terms};
 use crate::config::{Listen, ListenTls};
 use crate::gateway::snapshot::Live;
 use crate::server::StartError;
@@ -15,11 +15,11 @@ use crate::server::StartError;
 /// Between two looks at the files.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A listener's TLS, which follows its files.
+/// A listener's TLS, which follows its files and the configuration.
 pub(in crate::server) struct Keeper {
     /// The listener's address, as written.
     address: String,
-    tls: ListenTls,
+    files: ArcSwap<Files>,
     speaks_http_2: bool,
     current: ArcSwap<ServerConfig>,
     kept: Mutex<Kept>,
@@ -45,16 +45,19 @@ struct Stamp {
 }
 
 impl Keeper {
-    /// Reads the files of a listener with TLS for the first time.
-    pub(in crate::server) fn open(listen: &Listen, tls: &ListenTls) -> Result<Keeper, StartError> {
-        let read = stamps(tls);
-        let terms = Terms::read(tls, listen.h2, None).map_err(|why| {
+    /// Reads the files of a listener with TLS for the first time; what is obtained is kept in `obtained`.
+    pub(in crate::server) fn open(listen: &Listen, tls: &ListenTls, obtained: &Path) -> Result<Keeper, StartError> {
+        let obtained = tls.acme.iter().map(|certificate| certificate.file(obtained)).collect();
+        let files = Files { tls: tls.clone(), obtained };
+        let read = stamps(&files);
+        let terms = Terms::read(&files, listen.h2, None).map_err(|why| {
             let help = "PEM files that this user may read: a chain, the server's own certificate first, and its key";
             StartError::new(format!("cannot serve TLS on {}: {why}\n  help: {help}", &*listen.address))
         })?;
         let current = ArcSwap::new(Arc::clone(&terms.server));
         let kept = Mutex::new(Kept { terms, seen: read.clone(), read, is_current: true });
-        Ok(Keeper { address: listen.address.value.clone(), tls: tls.clone(), speaks_http_2: listen.h2, current, kept })
+        let (address, files) = (listen.address.value.clone(), ArcSwap::from_pointee(files));
+        Ok(Keeper { address, files, speaks_http_2: listen.h2, current, kept })
     }
 
     /// For the next handshake.
@@ -62,11 +65,26 @@ impl Keeper {
         self.current.load_full()
     }
 
+    /// Follows what a reload says of the listener. A socket of another kind, or one of several with its address, stays
+    /// as it is until a restart.
+    fn follow(&self, listeners: &[Listen]) {
+        let mut same = listeners.iter().filter(|listen| listen.address.value == self.address);
+        let (Some(listen), None) = (same.next(), same.next()) else { return };
+        let Some(tls) = listen.tls.as_ref().filter(|_| listen.h2 == self.speaks_http_2) else { return };
+        let files = self.files.load();
+        // What is to be obtained is followed by a restart only.
+        if files.tls != *tls && files.tls.acme == tls.acme {
+            self.files.store(Arc::new(Files { tls: tls.clone(), obtained: files.obtained.clone() }));
+            // Whatever was read is not what is wanted.
+            self.kept().read.clear();
+        }
+    }
+
     /// Takes changed files over once they have been the same for two looks: a certificate and its key are seldom
     /// written in one moment. Says whether it tried.
     fn look(&self) -> bool {
         let mut kept = self.kept();
-        let now = stamps(&self.tls);
+        let now = stamps(&self.files.load());
         let is_settled = now == kept.seen;
         kept.seen.clone_from(&now);
         if !is_settled || now == kept.read {
@@ -78,7 +96,7 @@ impl Keeper {
     }
 
     fn read_again(&self, kept: &mut Kept) {
-        let read = Terms::read(&self.tls, self.speaks_http_2, Some(&kept.terms));
+        let read = Terms::read(&self.files.load(), self.speaks_http_2, Some(&kept.terms));
         kept.is_current = read.is_ok();
         match read {
             Ok(terms) => {
@@ -103,6 +121,9 @@ pub(in crate::server) async fn keep(keepers: Vec<Arc<Keeper>>, live: &Live) {
     let mut looks = tokio::time::interval(LOOK_INTERVAL);
     loop {
         looks.tick().await;
+        let snapshot = live.snapshot();
+        keepers.iter().for_each(|keeper| keeper.follow(snapshot.listeners()));
+        drop(snapshot);
         let has_tried: Vec<bool> = keepers.iter().map(|keeper| keeper.look()).collect();
         if has_tried.contains(&true) {
             tell(&keepers, live);
@@ -122,9 +143,10 @@ fn tell(keepers: &[Arc<Keeper>], live: &Live) {
     metrics.set_certificates_current(keepers.iter().map(|it| (it.address.as_str(), it.kept().is_current)));
 }
 
-fn stamps(tls: &ListenTls) -> Vec<Option<Stamp>> {
+fn stamps(Files { tls, obtained }: &Files) -> Vec<Option<Stamp>> {
     let pairs = tls.certificates.iter().flat_map(|files| [&files.cert.value, &files.key.value]);
-    pairs.chain(tls.client_auth.iter().map(|auth| &auth.ca.value)).map(|path| stamp(path)).collect()
+    let authorities = tls.client_auth.iter().map(|auth| &auth.ca.value);
+    pairs.chain(obtained).chain(authorities).map(|path| stamp(path)).collect()
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {

@@ -12,14 +12,14 @@ pub(super) struct Names {
     exact: HashMap<String, Arc<CertifiedKey>>,
     /// By what follows `*`, from the dot on.
     wildcard: HashMap<String, Arc<CertifiedKey>>,
-    /// For everybody else.
-    first: Arc<CertifiedKey>,
+    /// For everybody else; `None` while there is no certificate at all.
+    first: Option<Arc<CertifiedKey>>,
 }
 
 impl Names {
-    /// Of two certificates for a name the earlier one has it. There is at least one.
+    /// Of two certificates for a name the earlier one has it.
     pub(super) fn new(certificates: &[Certificate]) -> Names {
-        let first = Arc::clone(&certificates[0].certified);
+        let first = certificates.first().map(|first| Arc::clone(&first.certified));
         let mut names = Names { exact: HashMap::new(), wildcard: HashMap::new(), first };
         for certificate in certificates {
             for name in &certificate.names {
@@ -34,20 +34,20 @@ impl Names {
     }
 
     /// The certificate for a host, which may be unnamed.
-    fn find(&self, host: Option<&str>) -> &Arc<CertifiedKey> {
+    fn find(&self, host: Option<&str>) -> Option<&Arc<CertifiedKey>> {
         let of_host = |host: &str| {
             let host = host.to_ascii_lowercase();
             // One label, and not none (RFC 9525 section 6.3).
             let parent = host.find('.').filter(|at| *at > 0).map(|at| &host[at..]);
             self.exact.get(&host).or_else(|| self.wildcard.get(parent?))
         };
-        host.and_then(of_host).unwrap_or(&self.first)
+        host.and_then(of_host).or(self.first.as_ref())
     }
 }
 
 impl ResolvesServerCert for Names {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(self.find(hello.server_name())))
+        self.find(hello.server_name()).cloned()
     }
 }
 
@@ -61,7 +61,13 @@ mod tests {
         let provider = rustls::crypto::ring::default_provider();
         let certified = CertifiedKey::from_der(vec![made.cert.der().clone()], key, &provider).unwrap();
         let names = names.iter().map(|name| (*name).to_owned()).collect();
-        Certificate { certified: Arc::new(certified), names, file: file.to_owned(), expires_unix_s: 0 }
+        Certificate {
+            certified: Arc::new(certified),
+            names,
+            file: file.to_owned(),
+            begins_unix_s: 0,
+            expires_unix_s: 0,
+        }
     }
 
     #[test]
@@ -74,7 +80,7 @@ mod tests {
         ];
         let names = Names::new(&certificates);
         let check = |host: Option<&str>, expected: &str| {
-            let found = names.find(host);
+            let found = names.find(host).unwrap();
             let found = certificates.iter().find(|one| Arc::ptr_eq(&one.certified, found)).unwrap();
             assert_eq!(found.file, expected, "{host:?}");
         };
@@ -89,5 +95,6 @@ mod tests {
         check(Some("a.b.example.com"), "first");
         check(Some(".example.com"), "first");
         check(Some("com"), "first");
+        assert!(Names::new(&[]).find(Some("first.example")).is_none());
     }
 }

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::ring::{Ticketer, default_provider};
@@ -11,6 +11,13 @@ use super::certificate::{Certificate, read_chain};
 use super::names::Names;
 use crate::config::{ClientAuth, ListenTls, TlsVersion};
 
+/// What a listener's TLS is read from.
+pub(super) struct Files {
+    pub(super) tls: ListenTls,
+    /// Where certificates are kept that are obtained, each with its key.
+    pub(super) obtained: Vec<PathBuf>,
+}
+
 /// What a listener's files say at one time.
 pub(super) struct Terms {
     pub(super) server: Arc<ServerConfig>,
@@ -22,8 +29,10 @@ pub(super) struct Terms {
 impl Terms {
     /// Reads every file. `before`: what was served until now, whose tickets go on being good unless other clients are
     /// let in: who resumes a session is not asked for a certificate again.
-    pub(super) fn read(tls: &ListenTls, speaks_http_2: bool, before: Option<&Terms>) -> Result<Terms, String> {
-        let certificates: Vec<_> = tls.certificates.iter().map(Certificate::read).collect::<Result<_, _>>()?;
+    pub(super) fn read(files: &Files, speaks_http_2: bool, before: Option<&Terms>) -> Result<Terms, String> {
+        let tls = &files.tls;
+        let mut certificates: Vec<_> = tls.certificates.iter().map(Certificate::read).collect::<Result<_, _>>()?;
+        certificates.extend(files.obtained.iter().filter_map(|file| read_obtained(file, before)));
         let authorities = tls.client_auth.as_ref().map_or(Ok(Vec::new()), |auth| read_chain(&auth.ca))?;
         let ticketer = match before.filter(|before| before.authorities == authorities) {
             Some(before) => Arc::clone(&before.ticketer),
@@ -42,6 +51,20 @@ impl Terms {
         server.ticketer = Arc::clone(&ticketer);
         Ok(Terms { server: Arc::new(server), certificates, authorities, ticketer })
     }
+}
+
+/// A certificate that was obtained; `None`: it has not been so far. One that was served is not let go of because its file
+/// is gone or spoilt.
+fn read_obtained(file: &Path, before: Option<&Terms>) -> Option<Certificate> {
+    let why = match Certificate::read_both(file) {
+        Ok(certificate) => return Some(certificate),
+        Err(why) => why,
+    };
+    if file.exists() {
+        tracing::error!(why, "a certificate that was obtained cannot be served");
+    }
+    let name = file.display().to_string();
+    before?.certificates.iter().find(|certificate| certificate.file == name).cloned()
 }
 
 static FROM_1_2: &[&SupportedProtocolVersion] = &[&version::TLS13, &version::TLS12];

@@ -166,9 +166,15 @@ impl Gateway {
         self.admin_without_token(&request.header("Authorization", format!("Bearer {ADMIN_TOKEN}")))
     }
 
-    /// A request to the admin listener as it is.
+    /// A request to the admin listener by its address.
     #[track_caller]
     pub fn admin_without_token(&self, request: &Request) -> Answer {
+        self.admin_as_it_is(&request.clone().host(&self.admin.to_string()))
+    }
+
+    /// A request to the admin listener under whatever name.
+    #[track_caller]
+    pub fn admin_as_it_is(&self, request: &Request) -> Answer {
         Wire::open(self.admin).ask(request)
     }
 

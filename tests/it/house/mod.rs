@@ -1,9 +1,10 @@
 //! What the tests stand on.
 //!
 //! `Gateway` runs the binary with a configuration, `Origin` is a back end that plays a script, `Wire` speaks raw
-//! HTTP/1.1 to either, `Streams` speaks HTTP/2, `Service` is a
-//! back end that does, and `eventually` waits for what happens in its own time.
+//! HTTP/1.1 to either, `Streams` speaks HTTP/2, `Service` is a back end that does, `acme::Pebble` issues certificates, and
+//! `eventually` waits for what happens in its own time.
 
+pub mod acme;
 mod disk;
 pub mod frames;
 mod gateway;

@@ -8,6 +8,7 @@ use super::super::origin::{Origin, Reply};
 use super::super::pool::Pools;
 use super::*;
 use crate::config::{Balance, Ejection, HttpIntegration, Located, ProtocolVersion, Span, Target, UpstreamTls};
+use crate::gateway::transform::ApiTerms;
 
 const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 const TIMEOUT: Duration = Duration::from_millis(400);
@@ -42,7 +43,8 @@ impl Bench {
             request_parameters: Vec::new(),
             transformation: None,
         };
-        let http = Http::compile(&integration, &IndexMap::new(), &[], &self.pools).expect("a good integration");
+        let http = Http::compile(&integration, &IndexMap::new(), &[], ApiTerms::default(), &self.pools)
+            .expect("a good integration");
         Arc::clone(http.back_end())
     }
 

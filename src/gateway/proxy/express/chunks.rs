@@ -3,7 +3,7 @@
 /// Strict where readers differ: a size is one to fifteen hexadecimal digits, lines end in CR LF, extensions and
 /// trailers are visible text. Extensions and trailers are read and go no further.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Chunks {
+pub(in crate::gateway::proxy) struct Chunks {
     at: At,
     /// Of the current chunk, what is still to come.
     left: u64,
@@ -32,7 +32,7 @@ enum At {
 
 /// The bytes are not chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BadChunk;
+pub(in crate::gateway::proxy) struct BadChunk;
 
 const SIZE_DIGITS_MAX: usize = 15;
 /// Of extensions of one chunk, or of all trailers: more than any honest peer sends.

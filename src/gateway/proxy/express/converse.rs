@@ -17,7 +17,7 @@ use crate::gateway::proxy::answers::tell;
 use crate::gateway::proxy::arrival;
 use crate::gateway::proxy::asked::{Asked, HeadSize};
 use crate::gateway::proxy::ctx::Ctx;
-use crate::gateway::proxy::source::source;
+use crate::gateway::proxy::source::attribute;
 use crate::gateway::proxy::wire::Wire;
 use crate::gateway::respond;
 
@@ -156,7 +156,8 @@ impl Express {
         let mut ctx = Ctx::new(&self.live, started);
         ctx.facts.client_subject.clone_from(&client.subject);
         let now = self.live.clock().now();
-        let form = Form { manner: Manner { is_http_11: true, keeps_alive: false }, is_head_only: false, now };
+        let manner = Manner { is_http_11: true, keeps_alive: false };
+        let form = Form { asked: None, manner, is_head_only: false, now };
         let rest = paper.sheet().write(Held::Refused(answer), form, &mut ctx);
         let patience = ctx.snapshot.limits().body_timeout;
         let is_sent = reply::send(client, &paper.output, &rest, patience).await;
@@ -177,7 +178,7 @@ impl Express {
             return Answered::Over(Next::HandOver(HandedOver::new(head, bytes, None, &mut client.read_after)));
         }
         let mut sent = head.asked(bytes, spans, client.ip, W::SCHEME);
-        sent.head.client = source(&sent.head.fields, client.ip, paper.current.load().trusted_proxies());
+        attribute(&mut sent.head, client.ip, paper.current.load().trusted_proxies());
         let identity = arrival::identify(&sent.head, started);
         let mut ctx = paper.context(&self.live, started, identity);
         ctx.standing.is_first = client.requests == 1;
@@ -235,7 +236,8 @@ impl Express {
         let unread = if is_body_touched { Unread::Left } else { Unread::of(head, body) };
         let keeps_alive = head.keeps_alive && unread != Unread::Left && !self.live.is_draining();
         let manner = Manner { is_http_11: head.is_http_11, keeps_alive };
-        let form = Form { manner, is_head_only: asked.head.method == "HEAD", now: ctx.facts.started };
+        let is_head_only = asked.head.method == "HEAD";
+        let form = Form { asked: Some(asked), manner, is_head_only, now: ctx.facts.started };
         let rest = paper.sheet().write(held, form, ctx);
         if !reply::send(client, &paper.output, &rest, ctx.snapshot.limits().body_timeout).await {
             return Answered::Over(Next::Cut);

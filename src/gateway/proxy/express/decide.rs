@@ -4,7 +4,7 @@ use super::Express;
 use crate::base::{Answer, Head};
 use crate::gateway::cache::{Entry, Lookup};
 use crate::gateway::integrate::Target;
-use crate::gateway::proxy::admission;
+use crate::gateway::proxy::admission::{self, Admission};
 use crate::gateway::proxy::answers::{fixed, hit, not_cached, select, unserved};
 use crate::gateway::proxy::arrival;
 use crate::gateway::proxy::asked::{Asked, HeadSize};
@@ -40,23 +40,31 @@ impl Express {
         }
         let canonical = ctx.canonical.clone();
         let head = Head { path: canonical.as_deref().unwrap_or(sent.head.path), ..sent.head };
-        if let Err(answer) = admission::admit(&self.live, &head, ctx).await {
-            return Way::Held(Held::Refused(answer));
+        if let Some(reply) = self.live.issuance().answer(&head) {
+            return Way::Held(Held::Fixed(Box::new(reply)));
         }
-        self.decide(&sent.at(canonical.as_deref()), ctx)
+        match admission::admit(&self.live, &head, ctx).await {
+            Ok(Admission::Admitted) => self.decide(&sent.at(canonical.as_deref()), ctx),
+            Ok(Admission::Answered(reply)) => Way::Held(Held::Fixed(reply)),
+            Err(answer) => Way::Held(Held::Refused(answer)),
+        }
     }
 
     /// Asks the phases after admission in their order.
     fn decide(&self, asked: &Asked<'_>, ctx: &mut Ctx) -> Way {
         let head = &asked.head;
         let Some(plan) = ctx.plan() else { return Way::HandOver };
+        if plan.checks.wants_body(head) {
+            return Way::HandOver;
+        }
         let http = match &plan.target {
             Target::Mock(mock) => return Way::Held(Held::Fixed(Box::new(fixed(mock)))),
             Target::Unserved(kind) => return Way::Held(Held::Refused(unserved(kind))),
             Target::Mapped(_) => return Way::HandOver,
             Target::Http(http) => http,
         };
-        let streamed = if http.back_end().is_plain() { Way::PassOn } else { Way::HandOver };
+        let is_passed_on = http.back_end().is_plain() && plan.checks.answers().is_none();
+        let streamed = if is_passed_on { Way::PassOn } else { Way::HandOver };
         let Some(cache) = &plan.cache else { return streamed };
         let found = match look_up(head, ctx, cache) {
             Ok(found) => found,

@@ -10,15 +10,16 @@ use super::client::Client;
 use super::desk::{Bench, DateStamp};
 use super::exchange::{Carried, Order};
 use super::head::{Framing, RequestHead};
-use super::pace::Pace;
 use super::pump::{Coding, Pump, Rest, Stopped};
 use super::response::{Manner, ResponseHead};
 use crate::base::{Answer, Fields, Now};
 use crate::gateway::integrate::InFlight;
 use crate::gateway::proxy::asked::Asked;
 use crate::gateway::proxy::ctx::Ctx;
+use crate::gateway::proxy::pace::Pace;
 use crate::gateway::proxy::wire::{Sink, Wire};
 use crate::gateway::respond::Seal;
+use crate::gateway::transform::Cleaning;
 
 /// What one read of a large body takes at most: few and big ones cost least.
 const UP_READ_BYTES: usize = 64 << 10;
@@ -84,6 +85,8 @@ pub(super) struct Heard<'h> {
     /// The head, and what was read after it.
     pub(super) bytes: &'h [u8],
     pub(super) fields: &'h Fields<'h>,
+    /// What becomes of the fields.
+    pub(super) cleaning: Cleaning,
     pub(super) seal: &'h Seal,
     pub(super) now: Now,
     /// With a client that does not read.
@@ -200,7 +203,7 @@ impl<S: Sink> Downlink for WireDownlink<'_, S> {
     fn prepare(&mut self, heard: &Heard<'_>, may_keep: bool) {
         self.manner.keeps_alive &= may_keep && !heard.head.ends_with_connection(self.manner);
         let moment = (&mut *self.date, heard.now);
-        heard.head.write(heard.fields, heard.bytes, heard.seal, self.manner, moment, self.output);
+        heard.head.write(heard, self.manner, moment, self.output);
         let pump = &mut self.pump;
         (pump.rest, pump.coding) = (heard.head.rest.clone(), heard.head.coding(self.manner));
         pump.write_patience = Some(heard.patience);

@@ -1,7 +1,6 @@
 use std::convert::identity;
-use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -15,17 +14,19 @@ use super::broken::{BadBody, Broken};
 use super::desk::Bench;
 use super::downstream::{Downlink, Heard, Uplink};
 use super::head::Framing;
-use super::pace::Pace;
 use super::pump::Rest;
 use super::response::{ResponseHead, read_response};
 use super::upload::{Upload, alongside};
 use crate::base::{Answer, FieldSpan, Fields, Now, Refusal, push_line, push_number_line};
 use crate::gateway::integrate::{Failure, Pick, may_retry};
+use crate::gateway::proxy::answers::note_refusal;
 use crate::gateway::proxy::asked::Asked;
 use crate::gateway::proxy::attempt::{choose, end_attempt, note_response};
 use crate::gateway::proxy::change::make_change;
 use crate::gateway::proxy::ctx::Ctx;
-use crate::gateway::proxy::passed::with_outgoing;
+use crate::gateway::proxy::cut::{stopping, until_cut};
+use crate::gateway::proxy::pace::Pace;
+use crate::gateway::proxy::passed::{cleaning_of, with_outgoing};
 use crate::telemetry::Facts;
 
 /// A head of an answer is no longer than this.
@@ -85,8 +86,9 @@ impl Express {
             let to = Endpoint { address, connect_timeout: connect_timeout.min(left), now };
             let is_head = asked.head.method == "HEAD";
             let end = self.instant(now, left);
-            let ended =
-                alarm.until(end, pin!(self.until_cut(pin!(self.attempt(bench, is_head, up, down, ctx, &to))))).await;
+            let ended = alarm
+                .until(end, pin!(until_cut(&self.live, pin!(self.attempt(bench, is_head, up, down, ctx, &to)))))
+                .await;
             ctx.facts.bytes_in = up.moved();
             let broken = match ended {
                 Some(Some(Ok(done))) => return Carried::Answered(done.body_len),
@@ -102,16 +104,6 @@ impl Express {
         }
     }
 
-    /// What `work` comes to, or `None` when the drain's time is over: its end wakes every connection once.
-    async fn until_cut<F: Future>(&self, mut work: Pin<&mut F>) -> Option<F::Output> {
-        poll_fn(|cx| match work.as_mut().poll(cx) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending if self.live.is_cut() => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        })
-        .await
-    }
-
     /// What follows from a broken attempt; `None`: another one.
     fn settle(&self, broken: Broken, order: &Order<'_>, ctx: &mut Ctx, has_read: bool) -> Option<Carried> {
         let answer = match broken {
@@ -122,7 +114,7 @@ impl Express {
                 return Some(Carried::Cut);
             }
             Broken::Client(bad) => Some(bad.answer()),
-            Broken::Stopped => Some(Answer::new(Refusal::Unavailable, "the gateway is shutting down")),
+            Broken::Stopped => Some(stopping()),
             Broken::BackEnd(failure, cause) => {
                 let has_started = order.bench.filled > 0;
                 let method = order.asked.head.method;
@@ -134,13 +126,12 @@ impl Express {
                 ctx.attempt.failed.take()
             }
         };
-        let answer = answer.unwrap_or_else(|| Answer::new(Refusal::InternalError, "the exchange failed"));
+        let mut answer = answer.unwrap_or_else(|| Answer::new(Refusal::InternalError, "the exchange failed"));
         if ctx.facts.status == 0 {
             return Some(Carried::Refused { answer, is_body_touched: has_read });
         }
         // The head has gone: all that is left is to cut the body, and to say why in the log.
-        ctx.facts.refusal = Some(answer.refusal);
-        ctx.facts.detail = answer.log;
+        note_refusal(&mut answer, ctx);
         Some(Carried::Cut)
     }
 
@@ -200,7 +191,8 @@ impl Express {
         let (fields, seal) = (Fields::Wire { bytes, spans }, ctx.seal());
         make_change(response.status, &fields, ctx, now);
         let patience = ctx.snapshot.limits().body_timeout;
-        let heard = Heard { head: &response, bytes, fields: &fields, seal: &seal, now, patience };
+        let cleaning = cleaning_of(ctx);
+        let heard = Heard { head: &response, bytes, fields: &fields, cleaning, seal: &seal, now, patience };
         // A client that is still sending what nobody reads is not kept.
         down.prepare(&heard, matches!(upload.ended, Some(Ok(_))) && !self.live.is_draining());
         ctx.facts.status = response.status;
@@ -290,8 +282,12 @@ async fn read_head(
 
 /// Writes the head of the back end's request. Its body is framed anew, as the client framed it.
 fn write_request(asked: &Asked<'_>, framing: Framing, out: &mut Vec<u8>, ctx: &Ctx) {
-    with_outgoing(asked, ctx, |outgoing| outgoing.write(out));
+    let announces_nothing = with_outgoing(asked, ctx, |outgoing| {
+        outgoing.write(out);
+        outgoing.announces_nothing()
+    });
     match framing {
+        Framing::None if announces_nothing == Some(true) => push_number_line(out, b"content-length", 0),
         Framing::None => {}
         Framing::Length(length) => push_number_line(out, b"content-length", length),
         Framing::Chunked => push_line(out, b"transfer-encoding", b"chunked"),

@@ -66,6 +66,7 @@ pub(super) fn read_request<'b>(
     let (Some(method), Some(target), Some(version)) = (request.method, request.path, request.version) else {
         return Err("the request line is not whole".into());
     };
+    check_empty_lines(&bytes[..method.as_ptr() as usize - bytes.as_ptr() as usize])?;
     spans.clear();
     let mut seen = Seen::default();
     for field in request.headers.iter() {
@@ -77,6 +78,7 @@ pub(super) fn read_request<'b>(
     check_line_end(&bytes[..len - 2])?;
     check_line_end(&bytes[..len])?;
     let is_http_11 = version == 1;
+    let framing = seen.framing(is_http_11)?;
     let target = Target::split(target)?;
     let authority = seen.authority(target.authority, is_http_11)?;
     if method == "CONNECT" {
@@ -87,10 +89,10 @@ pub(super) fn read_request<'b>(
         target,
         authority,
         is_http_11,
-        framing: seen.framing(is_http_11)?,
+        framing,
         len,
         keeps_alive: !seen.says_close && (is_http_11 || seen.says_keep_alive),
-        is_upgrade: seen.is_upgrade,
+        is_upgrade: seen.is_upgrade && framing == Framing::None,
         expects_continue: seen.expects,
     }))
 }
@@ -133,6 +135,11 @@ fn fault_of(error: httparse::Error) -> HeadFault {
     }
 }
 
+/// RFC 9112 section 2.2 has empty lines before a request ignored.
+fn check_empty_lines(before: &[u8]) -> Result<(), HeadFault> {
+    if before.chunks(2).all(|line| line == b"\r\n") { Ok(()) } else { Err(LINE_END.into()) }
+}
+
 /// The line before a field ends in CR LF.
 fn check_line_end(before: &[u8]) -> Result<(), HeadFault> {
     if before.ends_with(b"\r\n") { Ok(()) } else { Err(LINE_END.into()) }
@@ -166,7 +173,7 @@ impl<'b> Seen<'b> {
         match field.name.len() {
             4 if is_token(name, b"host") => self.note_host(field.value)?,
             6 if is_token(name, b"expect") => self.expects = true,
-            7 if is_token(name, b"upgrade") => self.is_upgrade = true,
+            7 if is_token(name, b"upgrade") => self.is_upgrade = is_served_upgrade(field.value),
             10 if is_token(name, b"connection") => self.note_connection(field.value),
             14 if is_token(name, b"content-length") => self.note_length(field.value)?,
             17 if is_token(name, b"transfer-encoding") => self.note_coding(field.value)?,
@@ -228,6 +235,16 @@ impl<'b> Seen<'b> {
             (host, target) => Ok(host.or(target).unwrap_or_default()),
         }
     }
+}
+
+/// Whether a client may change to this protocol. An upgrade to HTTP/2 would be a tunnel past every route, and RFC 9113
+/// section 3.1 has given it up; it is ignored, as RFC 9110 section 7.8 lets a server do.
+pub(in crate::gateway::proxy) fn is_served_upgrade(protocols: &[u8]) -> bool {
+    let is_http = |protocol: &[u8]| {
+        let name = protocol.split(|byte| *byte == b'/').next().unwrap_or_default();
+        is_token(name, b"h2c") || is_token(name, b"h2") || is_token(name, b"http")
+    };
+    !protocols.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).any(is_http)
 }
 
 pub(super) const LOOK_ALIKE: &str = "a field's name is a misspelling of Content-Length or Transfer-Encoding";
@@ -383,6 +400,7 @@ mod tests {
         check("GET / HTTP/1.1\nHost: x\n\n", Err("line feed"));
         check("GET / HTTP/1.1\n", Err("line feed"));
         check("\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", Err("line feed"));
+        check("\r\n\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", Err("line feed"));
         check("GET  / HTTP/1.1\r\nHost: x\r\n\r\n", Err("not HTTP"));
         check("GET /\r\n\r\n", Err("not HTTP"));
         check("GET / HTTP/2.0\r\nHost: x\r\n\r\n", Err("not HTTP/1.1"));

@@ -10,9 +10,9 @@ use tokio::io::{AsyncRead, ReadBuf};
 use super::alarm::within;
 use super::chunks::{BadChunk, Chunks, LAST_CHUNK, write_chunk};
 use super::head::Framing;
-use super::pace::Pace;
 use super::reply::COPIED_BYTES_MAX;
 use crate::gateway::integrate::InFlight;
+use crate::gateway::proxy::pace::Pace;
 use crate::gateway::proxy::wire::Sink;
 
 /// What of a body is still to come.

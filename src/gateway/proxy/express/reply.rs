@@ -13,11 +13,12 @@ use super::head::{Framing, RequestHead};
 use super::pump::{after, write_both};
 use super::response::Manner;
 use crate::base::{Answer, Now, push_line, push_number_line, push_status_line};
-use crate::gateway::proxy::answers::{hit, note_refusal, stored, stored_fields};
+use crate::gateway::proxy::answers::{hit, note_refusal, stored, stored_fields, with_refused};
+use crate::gateway::proxy::asked::Asked;
 use crate::gateway::proxy::cached::note;
 use crate::gateway::proxy::ctx::Ctx;
 use crate::gateway::proxy::wire::{Sink, Wire};
-use crate::gateway::respond::{self, Refused, Reply};
+use crate::gateway::respond::{self, Reply};
 
 /// A body up to this size is copied behind its head: one buffer costs the kernel less than two.
 pub(super) const COPIED_BYTES_MAX: usize = 4 << 10;
@@ -56,7 +57,9 @@ impl Unread {
 
 /// How an answer goes out that is held as a whole.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Form {
+pub(super) struct Form<'a> {
+    /// `None` if the request's head could not be read.
+    pub(super) asked: Option<&'a Asked<'a>>,
     pub(super) manner: Manner,
     /// Whether the request was a `HEAD`.
     pub(super) is_head_only: bool,
@@ -73,12 +76,11 @@ pub(super) struct Sheet<'s> {
 
 impl Sheet<'_> {
     /// Writes an answer and notes it in `ctx`. Returns what of its body is to be sent behind it.
-    pub(super) fn write(&mut self, held: Held, form: Form, ctx: &mut Ctx) -> Bytes {
+    pub(super) fn write(&mut self, held: Held, form: Form<'_>, ctx: &mut Ctx) -> Bytes {
         self.out.clear();
         match held {
             Held::Refused(answer) => {
-                self.refused(&answer, form, ctx);
-                note_refusal(answer, ctx);
+                self.refused(answer, form, ctx);
                 Bytes::new()
             }
             Held::Fixed(reply) => self.fixed(*reply, form, ctx),
@@ -96,15 +98,16 @@ impl Sheet<'_> {
         }
     }
 
-    fn refused(&mut self, answer: &Answer, form: Form, ctx: &mut Ctx) {
-        let style = ctx.style();
-        let refused = Refused { answer, style, request_id: &ctx.facts.request_id };
-        self.scratch.clear();
-        refused.body(self.scratch);
-        push_status_line(self.out, refused.status(), None);
-        refused.fields(self.out);
-        push_number_line(self.out, b"content-length", self.scratch.len() as u64);
-        let status = refused.status();
+    fn refused(&mut self, mut answer: Answer, form: Form<'_>, ctx: &mut Ctx) {
+        note_refusal(&mut answer, ctx);
+        let status = with_refused(&answer, form.asked, ctx, |refused| {
+            self.scratch.clear();
+            refused.body(self.scratch);
+            push_status_line(self.out, refused.status(), None);
+            refused.fields(self.out);
+            push_number_line(self.out, b"content-length", self.scratch.len() as u64);
+            refused.status()
+        });
         self.end(status, false, form, ctx);
         if !form.is_head_only {
             self.out.extend_from_slice(self.scratch);
@@ -112,7 +115,7 @@ impl Sheet<'_> {
         }
     }
 
-    fn fixed(&mut self, reply: Reply, form: Form, ctx: &mut Ctx) -> Bytes {
+    fn fixed(&mut self, reply: Reply, form: Form<'_>, ctx: &mut Ctx) -> Bytes {
         let seal = ctx.seal();
         push_status_line(self.out, reply.status, None);
         for (name, value) in &reply.fields {
@@ -128,7 +131,7 @@ impl Sheet<'_> {
     }
 
     /// What ends every head.
-    fn end(&mut self, status: u16, is_dated: bool, form: Form, ctx: &mut Ctx) {
+    fn end(&mut self, status: u16, is_dated: bool, form: Form<'_>, ctx: &mut Ctx) {
         ctx.facts.status = status;
         if !is_dated {
             self.out.extend_from_slice(self.date.line(form.now));
@@ -138,7 +141,7 @@ impl Sheet<'_> {
         self.out.extend_from_slice(b"\r\n");
     }
 
-    fn body(&mut self, body: &Bytes, form: Form, ctx: &mut Ctx) -> Bytes {
+    fn body(&mut self, body: &Bytes, form: Form<'_>, ctx: &mut Ctx) -> Bytes {
         if form.is_head_only || matches!(ctx.facts.status, 204 | 304) {
             return Bytes::new();
         }

@@ -3,11 +3,12 @@ use std::ops::Range;
 
 use super::chunks::Chunks;
 use super::desk::DateStamp;
+use super::downstream::Heard;
 use super::head::read_length;
 use super::pump::{Coding, Rest};
 use crate::base::{FieldSpan, Fields, Now, is_token, push_line, push_number_line, push_status_line};
 use crate::gateway::respond::Seal;
-use crate::gateway::transform;
+use crate::gateway::transform::Cleaning;
 
 /// More fields than any honest answer has.
 const FIELDS_MAX: usize = 256;
@@ -48,6 +49,9 @@ pub(super) fn read_response(
     let (Some(status), Some(version)) = (response.code, response.version) else {
         return Err("the status line is not whole");
     };
+    if status < 100 {
+        return Err("its status is none");
+    }
     spans.clear();
     let mut seen = Seen::default();
     for field in response.headers.iter() {
@@ -139,8 +143,13 @@ impl ResponseHead {
 
     /// Calls `each` with every field that is the client's and that `seal` does not replace; `content-length` and `date`
     /// are the writer's.
-    pub(super) fn for_each_kept_field<'a>(fields: &Fields<'a>, seal: &Seal, mut each: impl FnMut(&'a [u8], &'a [u8])) {
-        transform::for_each_clean_field(fields, |name, value| {
+    pub(super) fn for_each_kept_field<'a>(
+        fields: &Fields<'a>,
+        cleaning: Cleaning,
+        seal: &Seal,
+        mut each: impl FnMut(&'a [u8], &'a [u8]),
+    ) {
+        cleaning.for_each_field(fields, |name, value| {
             if !is_ours(name) && !seal.replaces(name) {
                 each(name, value);
             }
@@ -155,16 +164,15 @@ impl ResponseHead {
     /// Writes the client's head: the back end's without what was for one connection, sealed and framed anew.
     pub(super) fn write(
         &self,
-        fields: &Fields<'_>,
-        bytes: &[u8],
-        seal: &Seal,
+        heard: &Heard<'_>,
         manner: Manner,
         (date, now): (&mut DateStamp, Now),
         out: &mut Vec<u8>,
     ) {
+        let Heard { fields, bytes, cleaning, seal, .. } = *heard;
         out.clear();
         push_status_line(out, self.status, bytes.get(self.reason.clone()));
-        ResponseHead::for_each_kept_field(fields, seal, |name, value| push_line(out, name, value));
+        ResponseHead::for_each_kept_field(fields, cleaning, seal, |name, value| push_line(out, name, value));
         match (self.coding(manner), self.announced_length()) {
             (Coding::Chunked, _) => push_line(out, b"transfer-encoding", b"chunked"),
             (Coding::Plain, Some(length)) => push_number_line(out, b"content-length", length),
@@ -226,6 +234,7 @@ mod tests {
         check("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n", Err("two lengths"));
         check("HTTP/1.1 200 OK\r\nContent-Length: -3\r\n\r\n", Err("not a number"));
         check("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", Err("not chunked"));
+        check("HTTP/1.1 004 Not Found\r\n\r\n", Err("status"));
         check("SSH-2.0-OpenSSH\r\n\r\n", Err("not HTTP"));
     }
 }

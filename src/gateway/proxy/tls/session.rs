@@ -24,7 +24,8 @@ const UNREAD_BYTES_MAX: usize = 80 << 10;
 /// One side of TLS, and what of it waits; it knows no socket.
 pub(super) struct Session {
     tls: UnbufferedServerConnection,
-    /// What has come of a record that is not whole.
+    /// What has come of a record, or of a message in several, that is not whole. rustls remembers places in it, so it is
+    /// shown again whenever rustls is asked for anything.
     unread: Vec<u8>,
     /// Data that nobody has taken yet.
     data: Vec<u8>,
@@ -33,13 +34,15 @@ pub(super) struct Session {
     /// Of `unsent`, what has left.
     sent: usize,
     is_read_closed: bool,
+    /// What the client sent was no TLS: nothing more is read or encrypted.
+    is_broken: bool,
 }
 
 impl Session {
     pub(super) fn new(config: Arc<ServerConfig>) -> io::Result<Session> {
         let tls = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
         let (unread, data, unsent) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Session { tls, unread, data, unsent, sent: 0, is_read_closed: false })
+        Ok(Session { tls, unread, data, unsent, sent: 0, is_read_closed: false, is_broken: false })
     }
 
     pub(super) fn is_handshaking(&self) -> bool {
@@ -121,6 +124,7 @@ impl Session {
                 }
                 Ok(_) => return Err(invalid("data before the end of the handshake")),
                 Err(error) => {
+                    self.is_broken = true;
                     self.collect_alert();
                     return Err(invalid(error));
                 }
@@ -133,7 +137,11 @@ impl Session {
 
     /// Takes what says why a connection is broken off.
     fn collect_alert(&mut self) {
-        while let Ok(ConnectionState::EncodeTlsData(message)) = self.tls.process_tls_records(&mut []).state {
+        // As long as there is something to say, rustls looks at nothing else; asked for more, it would find the fault again.
+        while self.tls.wants_write() {
+            let Ok(ConnectionState::EncodeTlsData(message)) = self.tls.process_tls_records(&mut []).state else {
+                return;
+            };
             if encode(message, &mut self.unsent).is_err() {
                 return;
             }
@@ -215,15 +223,22 @@ impl Session {
         &mut self,
         work: impl FnOnce(&mut WriteTraffic<'_, ServerConnectionData>) -> T,
     ) -> io::Result<T> {
-        loop {
-            match self.tls.process_tls_records(&mut []).state.map_err(invalid)? {
-                ConnectionState::WriteTraffic(mut traffic) => return Ok(work(&mut traffic)),
+        while !self.is_broken {
+            let UnbufferedStatus { discard, state } = self.tls.process_tls_records(&mut self.unread);
+            match state.map_err(invalid)? {
+                ConnectionState::WriteTraffic(mut traffic) => {
+                    let done = work(&mut traffic);
+                    self.unread.drain(..discard);
+                    return Ok(done);
+                }
                 ConnectionState::EncodeTlsData(message) => encode(message, &mut self.unsent)?,
                 ConnectionState::TransmitTlsData(sending) => sending.done(),
                 ConnectionState::PeerClosed => self.is_read_closed = true,
                 _ => return Err(io::ErrorKind::BrokenPipe.into()),
             }
+            self.unread.drain(..discard);
         }
+        Err(io::ErrorKind::BrokenPipe.into())
     }
 
     /// Queues the alert that says that all was sent (RFC 8446 section 6.1).
@@ -432,6 +447,20 @@ mod tests {
         assert_eq!(pair.receive(), b"late");
         pair.carry_down(usize::MAX);
         assert!(pair.client.process_new_packets().unwrap().peer_has_closed());
+    }
+
+    #[test]
+    fn whoever_breaks_off_in_the_midst_of_a_message_is_told_goodbye() {
+        // A record that holds the beginning of a ClientHello of 2,560 bytes, and then nothing or no record.
+        let begun = [22, 3, 1, 0, 4, 1, 0, 10, 0];
+        for (rest, is_refused) in [(&b""[..], false), (b"no record", true)] {
+            let mut pair = Pair::new();
+            let mut records = [&begun, rest].concat();
+            let read = pair.server.read(&mut records, &mut ReadBuf::new(&mut []));
+            assert_eq!(read.is_err(), is_refused);
+            pair.server.close_write();
+            assert_eq!(pair.server.unsent.first(), is_refused.then_some(&21), "an alert (RFC 8446 section 5.1)");
+        }
     }
 
     #[test]

@@ -8,12 +8,14 @@ use crate::base::{RouteId, StageId, StageName, Variant};
 use crate::config::{self, ErrorStyle, Fault};
 use crate::gateway::authorize;
 use crate::gateway::integrate::Target;
+use crate::gateway::respond::{Cors, GatewayResponses};
 use crate::gateway::route::{Canary, Pattern, Tree};
 use crate::gateway::snapshot::caches::Caches;
 use crate::gateway::snapshot::deployment::deployment_of;
-use crate::gateway::snapshot::stage::{Fork, Plan, Stage};
+use crate::gateway::snapshot::stage::{Fork, Manners, Plan, Stage};
 use crate::gateway::throttle::{self, Limiter, Rate};
-use crate::gateway::transform::BinaryTypes;
+use crate::gateway::transform::{ApiTerms, BinaryTypes};
+use crate::gateway::validate;
 use crate::telemetry::{Format, RouteSeries};
 
 /// An API's routes: ids, trees, and what is the same in all its stages.
@@ -37,6 +39,7 @@ struct Entry<'c> {
     method: Arc<str>,
     path: Arc<str>,
     parameter_names: Vec<Box<str>>,
+    checks: validate::Plan,
 }
 
 impl Routes<'_> {
@@ -49,14 +52,15 @@ impl Routes<'_> {
 impl<'c> Compiler<'c> {
     pub(super) fn routes(&mut self, api: &'c config::Api, first: u32) -> Routes<'c> {
         let style = api.errors();
-        let entries: Vec<Entry<'c>> =
-            api.definition.routes.iter().enumerate().map(|(at, route)| Entry::new(at, route)).collect();
+        let checks = self.checks(api, &api.definition);
+        let written = api.definition.routes.iter().enumerate().zip(checks);
+        let entries: Vec<Entry<'c>> = written.map(|((at, route), checks)| Entry::new(at, route, checks)).collect();
         let tree = self.tree(style, first, &entries);
         let own = entries.len();
         let mut routes = Routes { first, tree, entries, own, forks: HashMap::new() };
         for (name, stage) in &api.stages {
             if let Some(definition) = stage.canary.as_ref().and_then(|canary| canary.definition.as_deref()) {
-                let fork = self.fork(style, definition, &mut routes);
+                let fork = self.fork(api, definition, &mut routes);
                 routes.forks.insert(name, fork);
             }
         }
@@ -66,15 +70,16 @@ impl<'c> Compiler<'c> {
     /// The routes of a canary's own definition: those that its API has by the ids that they have there.
     fn fork(
         &mut self,
-        style: ErrorStyle,
+        api: &config::Api,
         definition: &'c config::Definition,
         routes: &mut Routes<'c>,
     ) -> (Fork, Vec<Entry<'c>>) {
         let known = routes.entries.iter().map(|entry| ((Arc::clone(&entry.method), Arc::clone(&entry.path)), entry.at));
         let mut known: HashMap<_, _> = known.collect();
         let mut entries = Vec::with_capacity(definition.routes.len());
-        for route in &definition.routes {
-            let mut entry = Entry::new(routes.entries.len(), route);
+        let checks = self.checks(api, definition);
+        for (route, checks) in definition.routes.iter().zip(checks) {
+            let mut entry = Entry::new(routes.entries.len(), route, checks);
             let next = entry.at;
             entry.at = *known.entry((Arc::clone(&entry.method), Arc::clone(&entry.path))).or_insert(next);
             if entry.at == next {
@@ -84,9 +89,8 @@ impl<'c> Compiler<'c> {
         }
         let mut places = vec![u32::MAX; routes.entries.len()];
         entries.iter().zip(0..).for_each(|(entry, place)| places[entry.at] = place);
-        let tree = self.tree(style, routes.first, &entries);
-        let binary_types = BinaryTypes::new(&definition.binary_media_types);
-        (Fork { tree, places: places.into(), binary_types }, entries)
+        let tree = self.tree(api.errors(), routes.first, &entries);
+        (Fork { tree, places: places.into() }, entries)
     }
 
     fn tree(&mut self, style: ErrorStyle, first: u32, entries: &[Entry<'c>]) -> Arc<Tree> {
@@ -102,6 +106,15 @@ impl<'c> Compiler<'c> {
             }
         }
         Arc::new(tree)
+    }
+
+    /// What is checked of each route's requests and answers.
+    fn checks(&mut self, api: &config::Api, definition: &config::Definition) -> Vec<validate::Plan> {
+        let responses = api.validate_responses.unwrap_or(definition.validate_responses);
+        let rules = validate::Rules { style: api.errors(), requests: api.validate_requests, responses };
+        let (plans, mut faults) = validate::compile(definition, rules);
+        self.faults.append(&mut faults);
+        plans
     }
 
     pub(super) fn stage(
@@ -138,7 +151,7 @@ impl<'c> Compiler<'c> {
         }
         let plans = |compiler: &mut Self, variant, variables: &IndexMap<String, String>, entries: &[Entry<'c>]| {
             let plan = |entry: &Entry<'c>| {
-                compiler.plan(&name, variant, variables, written, &caches, entry, &limits[entry.at])
+                compiler.plan(&name, variant, variables, api, written, &caches, entry, &limits[entry.at])
             };
             entries.iter().filter_map(plan).collect::<Box<[Plan]>>()
         };
@@ -151,6 +164,11 @@ impl<'c> Compiler<'c> {
             }
             None => Box::default(),
         };
+        let manners = self.manners(&api.definition, api.errors(), &written.variables);
+        let canary_manners = written.canary.as_ref().map(|canary| {
+            let definition = canary.definition.as_deref().unwrap_or(&api.definition);
+            self.manners(definition, api.errors(), &merged(&written.variables, &canary.variables))
+        });
         let honors_origin = stable_plans.iter().chain(&canary_plans).any(Plan::honors_origin);
         let format = match &written.access_log_format {
             Some(own) => self.format(own, Some(written.span)),
@@ -168,9 +186,27 @@ impl<'c> Compiler<'c> {
             canary_plans,
             format,
             honors_origin,
-            binary_types: BinaryTypes::new(&api.definition.binary_media_types),
             cache: caches.store().cloned(),
+            manners,
+            canary_manners: canary_manners.unwrap_or_default(),
+            takes_method_override: api.method_override,
         }
+    }
+
+    fn manners(
+        &mut self,
+        definition: &config::Definition,
+        style: ErrorStyle,
+        variables: &IndexMap<String, String>,
+    ) -> Manners {
+        let (written, has_cors) = (&definition.gateway_responses, definition.cors.is_some());
+        let responses = GatewayResponses::compile(written, style, variables, has_cors).unwrap_or_else(|mut faults| {
+            faults.retain(|fault| !self.faults.contains(fault));
+            self.faults.append(&mut faults);
+            None
+        });
+        let cors = definition.cors.as_ref().map(Cors::compile);
+        Manners { responses, cors, binary_types: BinaryTypes::new(&definition.binary_media_types) }
     }
 
     #[expect(clippy::too_many_arguments, reason = "a plan is where route, stage and variant meet")]
@@ -179,14 +215,20 @@ impl<'c> Compiler<'c> {
         stage: &Arc<StageName>,
         variant: Variant,
         variables: &IndexMap<String, String>,
+        api: &config::Api,
         written: &config::Stage,
         caches: &Caches<'_>,
-        Entry { route, method, path, parameter_names, .. }: &Entry<'_>,
+        Entry { route, method, path, parameter_names, checks, .. }: &Entry<'_>,
         limits: &throttle::Limits,
     ) -> Option<Plan> {
-        let limits_of_templates = &self.config.server.limits.templates;
-        let compiled = Target::compile(&route.integration, variables, parameter_names, self.pools, limits_of_templates);
-        let target = match compiled {
+        let terms = ApiTerms {
+            api: &stage.api,
+            is_aws: api.errors() == ErrorStyle::Aws,
+            // A route that is written for OPTIONS answers preflights itself.
+            ignores_cors: api.definition.cors.is_some() && &**method != "OPTIONS",
+            templates: self.config.server.limits.templates,
+        };
+        let target = match Target::compile(&route.integration, variables, parameter_names, terms, self.pools) {
             Ok(target) => target,
             Err(mut faults) => {
                 // The same fault in every stage and variant is one fault.
@@ -197,8 +239,8 @@ impl<'c> Compiler<'c> {
         };
         let shares = written.canary.as_ref().is_some_and(|canary| canary.use_stage_cache);
         let (deployment, cache_variant) = match variant {
-            Variant::Canary if shares => (deployment_of(route, &written.variables), Variant::Stable),
-            _ => (deployment_of(route, variables), variant),
+            Variant::Canary if shares => (deployment_of(route, &written.variables, terms), Variant::Stable),
+            _ => (deployment_of(route, variables, terms), variant),
         };
         // Checked for every route; a fixed answer is at hand anyway.
         let cache = caches.plan(route, parameter_names, deployment, cache_variant, &mut self.faults);
@@ -206,6 +248,7 @@ impl<'c> Compiler<'c> {
             access: if route.api_key_required { authorize::Policy::ApiKey } else { authorize::Policy::Open },
             limits: limits.clone(),
             body_bytes_max: route.body_bytes_max.unwrap_or(self.config.server.limits.body_bytes_max),
+            checks: checks.clone(),
             cache: cache.filter(|_| matches!(target, Target::Http(_) | Target::Mapped(_))).map(Box::new),
             target,
             series: RouteSeries::new(Arc::clone(stage), variant, Arc::clone(path)),
@@ -215,13 +258,14 @@ impl<'c> Compiler<'c> {
 }
 
 impl<'c> Entry<'c> {
-    fn new(at: usize, route: &'c config::Route) -> Entry<'c> {
+    fn new(at: usize, route: &'c config::Route, checks: validate::Plan) -> Entry<'c> {
         Entry {
             route,
             at,
             method: route.method.as_str().into(),
             path: route.path.as_str().into(),
             parameter_names: Pattern::new(&route.path).parameter_names(),
+            checks,
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::config::{
     Ejection, HttpIntegration, Located, ParameterMapping, ParameterSource, ParameterTarget, ProtocolVersion, Span,
     UpstreamTls,
 };
+use crate::gateway::transform::ApiTerms;
 use crate::telemetry::Trace;
 
 type Wire<'a> = &'a [(&'a str, &'a [u8])];
@@ -44,7 +45,8 @@ impl Compiled {
 
 fn shape(integration: &HttpIntegration) -> Compiled {
     let variables = IndexMap::from([("tier".to_owned(), "gold".to_owned())]);
-    let (shape, uri) = Shape::compile(integration, &variables, &["id".into()]).expect("a good integration");
+    let (shape, uri) =
+        Shape::compile(integration, &variables, &["id".into()], ApiTerms::default()).expect("a good integration");
     Compiled(shape, uri)
 }
 
@@ -274,6 +276,6 @@ fn every_fault_of_a_shape_is_told_at_once() {
         target: ParameterTarget::Querystring("x".to_owned()),
         source: ParameterSource::Path("order".to_owned()),
     }];
-    let faults = Shape::compile(&integration, &IndexMap::new(), &[]).unwrap_err();
+    let faults = Shape::compile(&integration, &IndexMap::new(), &[], ApiTerms::default()).unwrap_err();
     assert_eq!(faults.len(), 3, "{faults:?}");
 }

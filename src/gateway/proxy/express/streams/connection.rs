@@ -70,8 +70,14 @@ impl Express {
         let Some(mut driver) = Box::pin(self.open(io, read_before)).await else { return };
         let mut stop = pin!(stopped(shutdown.clone()));
         let mut streams = FuturesUnordered::new();
+        let mut is_cut = false;
         poll_fn(|cx| {
             driver.listen(cx.waker());
+            if !is_cut && self.live.is_cut() {
+                is_cut = true;
+                // Each is polled once more, whatever it waits for: it refuses what has no answer.
+                streams = std::mem::take(&mut streams).into_iter().collect();
+            }
             for _ in 0..TURNS_MAX {
                 while let Some(incoming) = driver.accept() {
                     let standing = Standing { is_first: driver.accepted == 1, beside: streams.len() };
@@ -93,7 +99,7 @@ impl Express {
                 driver.turn_out(flood);
             }
             driver.send(cx);
-            if self.live.is_cut() {
+            if is_cut && streams.is_empty() {
                 return Poll::Ready(());
             }
             driver.poll_end(cx, streams.is_empty())
@@ -102,7 +108,7 @@ impl Express {
         if let Some(cut) = driver.cut {
             self.live.telemetry().metrics.connection_cut(cut);
         }
-        if driver.phase == Phase::Closed || driver.cut.is_some() {
+        if driver.phase == Phase::Closed || driver.cut.is_some() || is_cut {
             // Whether it went or not, it had its time.
             let _ = within(FAREWELL, pin!(Box::pin(driver.outlet.close_gently()))).await;
         }
@@ -130,7 +136,7 @@ impl Express {
         let now = self.live.clock().now();
         let mut ctx = Ctx::new(&self.live, now);
         ctx.facts.status = refusal.status();
-        note_refusal(Answer::new(refusal, detail).with_log(detail), &mut ctx);
+        note_refusal(&mut Answer::new(refusal, detail).with_log(detail), &mut ctx);
         tell(&self.live, None, peer.ip, &ctx, now);
     }
 

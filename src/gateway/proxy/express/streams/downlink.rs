@@ -236,7 +236,7 @@ impl Downlink for StreamDownlink<'_> {
         let mut fields = HeaderMap::with_capacity(16);
         if let Fields::Wire { spans, .. } = *heard.fields {
             let of_copy = Fields::Wire { bytes: &bytes, spans };
-            ResponseHead::for_each_kept_field(&of_copy, heard.seal, |name, value| {
+            ResponseHead::for_each_kept_field(&of_copy, heard.cleaning, heard.seal, |name, value| {
                 let name = HeaderName::from_bytes(name);
                 let value = HeaderValue::from_maybe_shared(bytes.slice_ref(value));
                 if let (Ok(name), Ok(value)) = (name, value) {

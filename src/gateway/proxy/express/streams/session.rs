@@ -14,17 +14,21 @@ use pingora_core::protocols::http::HttpTask;
 use pingora_core::protocols::http::custom::CustomMessageWrite;
 use pingora_core::protocols::http::custom::server::Session;
 use pingora_core::protocols::l4::socket::SocketAddr;
-use pingora_error::{Error, ErrorType, OrErr, Result};
+use pingora_error::{Error, ErrorType, OkOrErr, OrErr, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 
 use super::Peer;
 use super::downlink::granted;
 use super::kit::Date;
+use crate::gateway::proxy::cut::until_cut;
 use crate::gateway::proxy::express::alarm::within;
+use crate::gateway::proxy::pace::Pace;
 use crate::gateway::snapshot::Live;
 
 /// Of a request's body, what is kept for another attempt: as much as Pingora keeps.
 const REPLAY_BYTES_MAX: usize = 64 << 10;
+
+const STOPPING: &str = "the gateway is shutting down";
 
 /// What belongs to one connection and is unknown to HTTP/2 (RFC 9113 section 8.2.2).
 const OF_ONE_CONNECTION: [HeaderName; 5] = [
@@ -49,6 +53,7 @@ pub(super) struct StreamSession {
     read_bytes: usize,
     sent_bytes: usize,
     replay: Replay,
+    pace: Pace,
     live: Arc<Live>,
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
@@ -104,6 +109,7 @@ impl StreamSession {
             read_bytes: 0,
             sent_bytes: 0,
             replay: Replay::default(),
+            pace: Pace::new(live.snapshot().limits()),
             live,
             read_timeout: None,
             write_timeout: None,
@@ -112,7 +118,8 @@ impl StreamSession {
     }
 
     async fn read(&mut self) -> Result<Option<Bytes>> {
-        let piece = poll_fn(|cx| self.body.poll_data(cx)).await.transpose();
+        let piece = until_cut(&self.live, pin!(poll_fn(|cx| self.body.poll_data(cx)))).await;
+        let piece = piece.or_err(ErrorType::ConnectionClosed, STOPPING)?.transpose();
         let Some(piece) = piece.or_err(ErrorType::ReadError, "while reading a stream's body")? else { return Ok(None) };
         self.read_bytes += piece.len();
         self.replay.note(&piece);
@@ -199,7 +206,11 @@ impl Session for StreamSession {
     }
 
     async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
-        in_time(self.read_timeout, ErrorType::ReadTimedout, self.read()).await
+        let left = self.pace.begin_wait(self.read_bytes as u64);
+        let patience = self.read_timeout.map(|patience| patience.min(left));
+        let read = in_time(patience, ErrorType::ReadTimedout, self.read()).await;
+        self.pace.end_wait();
+        read
     }
 
     async fn drain_request_body(&mut self) -> Result<()> {
@@ -299,7 +310,8 @@ impl Session for StreamSession {
             Some(answer) => answer.poll_reset(cx),
             None => respond.poll_reset(cx),
         });
-        reset.await.or_err(ErrorType::H2Error, "while waiting for a stream's end")?;
+        let reset = until_cut(&self.live, pin!(reset)).await.or_err(ErrorType::ConnectionClosed, STOPPING)?;
+        reset.or_err(ErrorType::H2Error, "while waiting for a stream's end")?;
         Error::e_explain(ErrorType::H2Error, "the client has reset the stream")
     }
 

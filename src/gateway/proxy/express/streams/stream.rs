@@ -21,7 +21,7 @@ use crate::gateway::proxy::express::decide::{Held, Way};
 use crate::gateway::proxy::express::downstream::Downlink;
 use crate::gateway::proxy::express::exchange::{Carried, Order};
 use crate::gateway::proxy::express::head::Framing;
-use crate::gateway::proxy::source::source;
+use crate::gateway::proxy::source::attribute;
 use crate::gateway::respond::Reply;
 use crate::gateway::snapshot::Standing;
 
@@ -55,7 +55,7 @@ impl Express {
             let mut sent = Asked::of_parts(&parts, peer.ip, peer.scheme());
             let identity = arrival::identify(&sent.head, started);
             let mut kit = self.kits.borrow(&self.live);
-            sent.head.client = source(&sent.head.fields, peer.ip, kit.paper.current.load().trusted_proxies());
+            attribute(&mut sent.head, peer.ip, kit.paper.current.load().trusted_proxies());
             let mut ctx = kit.paper.context(&self.live, started, identity);
             ctx.standing = standing;
             ctx.facts.client_subject.clone_from(&peer.subject);
@@ -65,7 +65,8 @@ impl Express {
             let asked = sent.at(canonical.as_deref());
             match way {
                 Way::Held(held) => {
-                    self.reply_to_stream(&mut stream, &mut kit, asked.head.method == "HEAD", &mut ctx, held).await;
+                    let is_head = asked.head.method == "HEAD";
+                    self.reply_to_stream(&mut stream, &mut kit, (Some(&asked), is_head), &mut ctx, held).await;
                 }
                 Way::PassOn => self.carry_stream(&mut stream, &mut kit, (&asked, framing), &mut ctx).await,
                 Way::HandOver => {
@@ -96,7 +97,7 @@ impl Express {
         ctx.facts.client_subject.clone_from(&peer.subject);
         let mut kit = self.kits.borrow(&self.live);
         let held = Held::Refused(Answer::new(Refusal::MalformedRequest, why));
-        self.reply_to_stream(stream, &mut kit, is_head, &mut ctx, held).await;
+        self.reply_to_stream(stream, &mut kit, (None, is_head), &mut ctx, held).await;
         self.kits.give_back(kit);
         let now = self.live.clock().now();
         tell(&self.live, None, peer.ip, &ctx, now);
@@ -124,14 +125,21 @@ impl Express {
             Carried::Cut => down.cut(),
             Carried::Refused { answer, .. } => {
                 let is_head = asked.head.method == "HEAD";
-                self.reply_to_stream(stream, kit, is_head, ctx, Held::Refused(answer)).await;
+                self.reply_to_stream(stream, kit, (Some(asked), is_head), ctx, Held::Refused(answer)).await;
             }
         }
     }
 
     /// Answers with what is at hand. A body that is still being sent is reset when the stream is dropped.
-    async fn reply_to_stream(&self, stream: &mut Stream, kit: &mut Kit, is_head: bool, ctx: &mut Ctx, held: Held) {
-        let reply = worded(held, ctx);
+    async fn reply_to_stream(
+        &self,
+        stream: &mut Stream,
+        kit: &mut Kit,
+        (asked, is_head): (Option<&Asked<'_>>, bool),
+        ctx: &mut Ctx,
+        held: Held,
+    ) {
+        let reply = worded(held, asked, ctx);
         ctx.facts.status = reply.status;
         let patience = ctx.snapshot.limits().body_timeout;
         let mut down = StreamDownlink::new(&mut stream.respond, &mut kit.date, patience);
@@ -141,9 +149,9 @@ impl Express {
 }
 
 /// Collects the fields of an answer, and notes it.
-fn worded(held: Held, ctx: &mut Ctx) -> Reply {
+fn worded(held: Held, asked: Option<&Asked<'_>>, ctx: &mut Ctx) -> Reply {
     match held {
-        Held::Refused(answer) => refusal(answer, ctx),
+        Held::Refused(answer) => refusal(answer, asked, ctx),
         Held::Stored(entry) => {
             note(ctx, hit(&entry, ctx.facts.started));
             stored(&entry, ctx.facts.started, ctx)

@@ -11,8 +11,8 @@ use crate::gateway::proxy::express::alarm::within;
 use crate::gateway::proxy::express::chunks::{LAST_CHUNK, write_chunk};
 use crate::gateway::proxy::express::downstream::Uplink;
 use crate::gateway::proxy::express::head::Framing;
-use crate::gateway::proxy::express::pace::Pace;
 use crate::gateway::proxy::express::pump::{Stopped, after, join, write_both};
+use crate::gateway::proxy::pace::Pace;
 use crate::gateway::proxy::wire::Sink;
 
 /// A stream's body on its way to a back end.

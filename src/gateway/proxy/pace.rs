@@ -1,7 +1,9 @@
 use std::time::Duration;
 
+use pingora_proxy::Session;
 use tokio::time::Instant;
 
+use crate::base::{Answer, Refusal};
 use crate::config::Limits;
 
 /// How slowly a body may come: nothing for no longer than `patience`, and on the whole no less than a rate.
@@ -24,6 +26,11 @@ impl Pace {
     /// Begins to wait for a piece, after `moved` bytes. Returns for how long at most.
     pub(super) fn begin_wait(&mut self, moved: u64) -> Duration {
         self.since = Some(Instant::now());
+        self.left(moved)
+    }
+
+    /// How long a piece may be waited for, after `moved` bytes.
+    fn left(&self, moved: u64) -> Duration {
         let Some(earned_ms) = moved.saturating_mul(1000).checked_div(self.rate_min) else { return self.patience };
         let allowed = self.patience.saturating_add(Duration::from_millis(earned_ms));
         self.patience.min(allowed.saturating_sub(self.waited))
@@ -39,6 +46,19 @@ impl Pace {
     /// Whether a piece is waited for.
     pub(super) fn is_waiting(&self) -> bool {
         self.since.is_some()
+    }
+}
+
+/// Holds the full lane's next read of a body to the pace, after `moved` bytes. A stream does so itself.
+pub(super) fn keep(session: &mut Session, limits: &Limits, moved: u64) -> Result<(), Answer> {
+    let Some(connection) = session.as_downstream().stream() else { return Ok(()) };
+    let pace = Pace { waited: connection.get_read_pending_time(), ..Pace::new(limits) };
+    match pace.left(moved) {
+        Duration::ZERO => Err(Answer::new(Refusal::RequestTimeout, "the request's body came too slowly")),
+        left => {
+            session.set_read_timeout(Some(left));
+            Ok(())
+        }
     }
 }
 
