@@ -79,7 +79,7 @@ fn plan(has_body: bool) -> Plan {
         method: located(Method::Any),
         path: located("/orders".to_owned()),
         api_key_required: false,
-        integration: Integration { span: Span::default(), kind: IntegrationKind::Mock(mock) },
+        integration: Integration { span: Span::default(), kind: IntegrationKind::Mock(mock.into()) },
         cache: None,
         throttle: None,
         body_bytes_max: None,

@@ -48,7 +48,7 @@ pub use pick::{InFlight, Pick};
 pub use pool::{Pool, Pools};
 pub use retry::{is_idempotent, may_retry};
 
-use crate::config::{Fault, Integration, IntegrationKind, Span, Transformation};
+use crate::config::{Fault, Integration, IntegrationKind, Span, TemplateLimits, Transformation};
 use crate::gateway::transform::{ApiTerms, Mapping};
 
 /// What answers a route in one variant of a stage.
@@ -81,9 +81,9 @@ impl Mapped {
         span: Span,
         variables: &IndexMap<String, String>,
         names: &[Box<str>],
-        terms: ApiTerms<'_>,
+        limits: &TemplateLimits,
     ) -> Result<Target, Vec<Fault>> {
-        let mapping = Mapping::compile(written, span, &terms.templates)?;
+        let mapping = Mapping::compile(written, span, limits)?;
         Ok(Target::Mapped(Arc::new(Mapped { mapping, http, names: names.into(), variables: variables.clone() })))
     }
 }
@@ -97,9 +97,10 @@ impl Target {
         names: &[Box<str>],
         terms: ApiTerms<'_>,
         pools: &Pools,
+        limits: &TemplateLimits,
     ) -> Result<Target, Vec<Fault>> {
         let compile_mapped = |transformation: &Transformation, http| {
-            Mapped::compile(transformation, http, integration.span, variables, names, terms)
+            Mapped::compile(transformation, http, integration.span, variables, names, limits)
         };
         Ok(match &integration.kind {
             IntegrationKind::Http(written) => {

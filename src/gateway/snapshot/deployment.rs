@@ -13,7 +13,7 @@ use crate::gateway::transform::ApiTerms;
 /// nor does what changes only who may call and how often.
 pub(super) fn deployment_of(route: &Route, variables: &IndexMap<String, String>, terms: ApiTerms<'_>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let ApiTerms { api: _, is_aws, ignores_cors, templates: _ } = terms;
+    let ApiTerms { api: _, is_aws, ignores_cors } = terms;
     (is_aws, ignores_cors).hash(&mut hasher);
     route.method.value.hash(&mut hasher);
     route.path.value.hash(&mut hasher);

@@ -10,7 +10,7 @@ use super::remap::Remapping;
 use super::response::Cleaning;
 use super::uri::{Origin, UriTemplate};
 use crate::base::Head;
-use crate::config::{Fault, HttpIntegration, TemplateLimits};
+use crate::config::{Fault, HttpIntegration};
 
 /// How an integration's requests look, but for their target: the same for many routes, which share it.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -38,8 +38,6 @@ pub struct ApiTerms<'a> {
     pub is_aws: bool,
     /// Whether what back ends say of CORS is the gateway's to say.
     pub ignores_cors: bool,
-    /// What one rendering of a template may spend.
-    pub templates: TemplateLimits,
 }
 
 impl Shape {

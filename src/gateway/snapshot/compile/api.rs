@@ -226,9 +226,10 @@ impl<'c> Compiler<'c> {
             is_aws: api.errors() == ErrorStyle::Aws,
             // A route that is written for OPTIONS answers preflights itself.
             ignores_cors: api.definition.cors.is_some() && &**method != "OPTIONS",
-            templates: self.config.server.limits.templates,
         };
-        let target = match Target::compile(&route.integration, variables, parameter_names, terms, self.pools) {
+        let templates = &self.config.server.limits.templates;
+        let target = match Target::compile(&route.integration, variables, parameter_names, terms, self.pools, templates)
+        {
             Ok(target) => target,
             Err(mut faults) => {
                 // The same fault in every stage and variant is one fault.

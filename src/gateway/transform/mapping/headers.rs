@@ -76,7 +76,7 @@ impl Source {
         budget: &Budget,
     ) -> Result<Option<Cow<'v, [u8]>>, Answer> {
         Ok(match self {
-            Source::Header(name) => came.fields.get_all(name).iter().last().map(|value| value.as_bytes().into()),
+            Source::Header(name) => came.fields.get_all(name).iter().next_back().map(|value| value.as_bytes().into()),
             Source::Headers(name) => joined(came, name).map(Cow::Owned),
             Source::Body => Some(Cow::Borrowed(&came.body[..])).filter(|body| !body.is_empty()),
             Source::Found(path) => find_plain(path, came.body, budget)?.map(|text| Cow::Owned(text.into_bytes())),
