@@ -168,3 +168,43 @@ pub(super) fn escape(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::template::Budget;
+    use crate::template::limits::Meter;
+
+    /// Why a text is refused under a budget.
+    fn refusal(source: &str, budget: &Budget) -> Option<String> {
+        let mut heap = Heap::new(Meter::new(budget));
+        read(source, &[], &mut heap).err().map(|trouble| trouble.message().to_owned())
+    }
+
+    #[test]
+    fn depth_and_size_are_of_the_budget() {
+        let check = |source: &str, budget: Budget, expected: &str| {
+            let refused = refusal(source, &budget).unwrap_or_default();
+            assert!(refused.contains(expected), "{refused:?} is not {expected:?}");
+        };
+        let budget = Budget::default();
+        check(&"<a>".repeat(100_000), budget, "budget of nesting");
+        check(&format!("<a>{}</a>", "<b/>".repeat(10_000)), Budget { steps: 5_000, ..budget }, "budget of steps");
+        let long = format!("<a>{}</a>", "x".repeat(10_000));
+        check(&long, Budget { memory_bytes: 5_000, ..budget }, "budget of memory");
+        let prefixes: String = (0..60_000).map(|i| format!(" xmlns:p{i}='u'")).collect();
+        assert_eq!(refusal(&format!("<a{prefixes}/>"), &budget), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(parts in prop::collection::vec(prop::sample::select(&[
+            "<a>", "</a>", "<b c='1'", " d=\"&lt;\"", ">", "/>", "&#x41;", "&amp;", "&", ";", "<![CDATA[", "]]>", "<!--", "-->",
+            "<?x", "?>", "<!DOCTYPE a", "'", "é", "\r\n", "]", "xmlns:p='u'", "<p:q ", "=", "\0",
+        ]), 0..24)) {
+            let _ = refusal(&parts.concat(), &Budget::default());
+        }
+    }
+}
