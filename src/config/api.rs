@@ -64,6 +64,7 @@ const KEYS: &[&str] = &[
     "cors",
     "method_override",
     "binary_media_types",
+    "minimum_compression_size",
     "validate_requests",
     "validate_responses",
 ];
@@ -95,6 +96,7 @@ impl Api {
                 routes: table.list("routes", Route::read),
                 gateway_responses: table.optional("gateway_responses", read_gateway_responses).unwrap_or_default(),
                 cors: table.optional("cors", Cors::read),
+                compression_bytes_min: table.optional("minimum_compression_size", |value| value.size(0..=10 << 20)),
                 binary_media_types: table.list("binary_media_types", read_media_type),
                 ..Definition::default()
             },

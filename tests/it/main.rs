@@ -14,6 +14,7 @@ mod canary;
 mod certificates;
 mod cli;
 mod clock;
+mod compression;
 mod conformance;
 mod cors;
 mod credentials;

@@ -9,6 +9,7 @@ use pingora_proxy::{FailToProxy, Session};
 
 use super::Conductor;
 use super::asked::Asked;
+use super::compressed::compress_reply;
 use super::ctx::Ctx;
 use crate::base::{Answer, Fields, Now, Refusal, Variant, push_number};
 use crate::config::ErrorStyle;
@@ -29,8 +30,9 @@ impl Conductor {
     }
 
     /// Answers with what is at hand as a whole.
-    pub(super) async fn reply(&self, session: &mut Session, ctx: &mut Ctx, reply: Reply) -> Result<bool> {
+    pub(super) async fn reply(&self, session: &mut Session, ctx: &mut Ctx, mut reply: Reply) -> Result<bool> {
         ctx.facts.status = reply.status;
+        compress_reply(session, ctx, &mut reply);
         if respond::send(session, reply, &ctx.seal()).await.is_err() {
             // The client went away; there is nobody to tell.
             session.set_keepalive(None);

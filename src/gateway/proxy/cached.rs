@@ -7,6 +7,7 @@ use pingora_proxy::Session;
 use super::Conductor;
 use super::answers::{hit, not_cached, not_modified, note_refusal, select, stored, unserved};
 use super::asked::Asked;
+use super::compressed::{self, write_end, write_piece};
 use super::ctx::Ctx;
 use super::fetches::{Fetched, Order, Told};
 use super::mapped::mapped_of;
@@ -240,10 +241,10 @@ impl Conductor {
                     has_head = true;
                     write_shared_head(session, ctx, &head).await
                 }
-                Step::Chunk(piece) => session.write_response_body(Some(piece), false).await,
+                Step::Chunk(piece) => write_piece(session, ctx, piece).await,
                 Step::End => {
                     // As below: a client that is gone has its answer.
-                    let _ = session.write_response_body(None, true).await;
+                    let _ = write_end(session, ctx).await;
                     return Written::Whole;
                 }
                 Step::Alone if has_head => return Written::Part,
@@ -269,6 +270,7 @@ impl Conductor {
             frame(session, &mut head)?;
         }
         ctx.facts.status = head.status.as_u16();
+        compressed::begin(session, ctx, &mut head)?;
         respond::send_head(session, head, &ctx.seal(), false).await
     }
 
@@ -280,13 +282,13 @@ impl Conductor {
         piece: Option<Bytes>,
     ) -> Result<bool> {
         if let Some(piece) = piece {
-            session.write_response_body(Some(piece), false).await?;
+            write_piece(session, ctx, piece).await?;
         }
         loop {
             match exchange.chunk().await {
-                Ok(Some(piece)) => session.write_response_body(Some(piece), false).await?,
+                Ok(Some(piece)) => write_piece(session, ctx, piece).await?,
                 Ok(None) => {
-                    session.write_response_body(None, true).await?;
+                    write_end(session, ctx).await?;
                     exchange.finish().await;
                     return Ok(true);
                 }
@@ -345,6 +347,7 @@ async fn write_shared_head(session: &mut Session, ctx: &mut Ctx, shared: &Answer
         head.append_header(name, value)?;
     }
     ctx.facts.status = shared.status.as_u16();
+    compressed::begin(session, ctx, &mut head)?;
     respond::send_head(session, head, &ctx.seal(), false).await
 }
 

@@ -13,7 +13,7 @@ use crate::gateway::integrate::{Deadline, Pick, Target};
 use crate::gateway::respond::{AwsSeal, Grant, Response, Seal};
 use crate::gateway::snapshot::{InFlightPlace, Live, Member, Plan, Snapshot, Stage, Standing};
 use crate::gateway::throttle::Ticket;
-use crate::gateway::transform::BinaryTypes;
+use crate::gateway::transform::{BinaryTypes, Encoder};
 use crate::telemetry::{Facts, Trace};
 
 /// What is carried from one of Pingora's calls to the next.
@@ -35,6 +35,8 @@ pub struct Ctx {
     pub(super) is_warned: bool,
     /// What another lane has asked the cache, and found.
     pub(super) found: Option<Box<(cache::Ask, cache::Lookup)>>,
+    /// Of an answer that is compressed while it passes.
+    pub(super) encoder: Option<Box<Encoder>>,
     /// What of the cache it puts out of date.
     pub(super) change: Option<Box<Change>>,
     pub(super) attempt: Attempt,
@@ -100,7 +102,8 @@ impl Ctx {
         // Named one by one, so that a new one is not forgotten.
         #[rustfmt::skip]
         let Ctx {
-            snapshot: _, facts: _, canonical, place, admitted, cached, cors, is_warned, found, change, attempt, standing, in_flight,
+            snapshot: _, facts: _, canonical, place, admitted, cached, cors, is_warned, found, encoder, change, attempt, standing,
+            in_flight,
         } = self;
         *canonical = None;
         *place = Place::default();
@@ -109,6 +112,7 @@ impl Ctx {
         *cors = None;
         *is_warned = false;
         *found = None;
+        *encoder = None;
         *change = None;
         *attempt = Attempt::default();
         *standing = Standing::default();
@@ -126,6 +130,7 @@ impl Ctx {
             cors: None,
             is_warned: false,
             found: None,
+            encoder: None,
             change: None,
             attempt: Attempt::default(),
             standing: Standing::default(),
@@ -146,6 +151,12 @@ impl Ctx {
     pub(super) fn plan(&self) -> Option<&Plan> {
         let variant = self.place.variant?;
         Some(self.stage()?.plan(variant, self.place.route?))
+    }
+
+    /// Whether answers of the request's API are compressed.
+    pub(super) fn compresses(&self) -> bool {
+        let variant = self.place.variant.unwrap_or(Variant::Stable);
+        self.stage().is_some_and(|stage| stage.manners(variant).compression_bytes_min.is_some())
     }
 
     /// Whose bytes are not text, at the stage and variant.

@@ -13,6 +13,7 @@ mod asked;
 mod attempt;
 mod cached;
 mod change;
+mod compressed;
 mod connection;
 mod contract;
 mod ctx;
@@ -191,12 +192,27 @@ impl ProxyHttp for Conductor {
         Ok(())
     }
 
-    async fn response_filter(&self, _: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()>
+    async fn response_filter(&self, session: &mut Session, head: &mut ResponseHeader, ctx: &mut Ctx) -> Result<()>
     where
         Self::CTX: Send + Sync,
     {
+        compressed::begin(session, ctx, head)?;
         passed::seal_response(head, ctx);
         Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        is_end: bool,
+        ctx: &mut Ctx,
+    ) -> Result<Option<std::time::Duration>>
+    where
+        Self::CTX: Send + Sync,
+    {
+        compressed::compress(body, is_end, ctx);
+        Ok(None)
     }
 
     fn upstream_response_body_filter(

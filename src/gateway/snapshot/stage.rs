@@ -57,6 +57,8 @@ pub struct Manners {
     pub cors: Option<Cors>,
     /// Whose bytes are not text.
     pub binary_types: BinaryTypes,
+    /// Answers of so many bytes and more are compressed; `None`: no answer is.
+    pub compression_bytes_min: Option<u64>,
 }
 
 /// What one route does in one variant of a stage: a field a phase.

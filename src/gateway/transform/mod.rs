@@ -31,7 +31,7 @@ mod shape;
 mod stage_variables;
 mod uri;
 
-pub use coding::decode;
+pub use coding::{Coding, Encoder, Negotiated, decode, negotiate};
 pub use context::Context;
 pub use mapping::{BinaryTypes, Came, Made, Mapping, Scene, Sent, apply_overrides};
 pub use outgoing::Outgoing;

@@ -16,6 +16,7 @@ const ALLOWED_FIELDS: &[&str] = &[
     "cache-control",
     "cache-status",
     "connection",
+    "content-encoding",
     "content-length",
     "content-location",
     "content-range",

@@ -54,7 +54,7 @@ impl Express {
     fn decide(&self, asked: &Asked<'_>, ctx: &mut Ctx) -> Way {
         let head = &asked.head;
         let Some(plan) = ctx.plan() else { return Way::HandOver };
-        if plan.checks.wants_body(head) {
+        if plan.checks.wants_body(head) || ctx.compresses() {
             return Way::HandOver;
         }
         let http = match &plan.target {

@@ -206,7 +206,8 @@ impl<'c> Compiler<'c> {
             None
         });
         let cors = definition.cors.as_ref().map(Cors::compile);
-        Manners { responses, cors, binary_types: BinaryTypes::new(&definition.binary_media_types) }
+        let binary_types = BinaryTypes::new(&definition.binary_media_types);
+        Manners { responses, cors, binary_types, compression_bytes_min: definition.compression_bytes_min }
     }
 
     #[expect(clippy::too_many_arguments, reason = "a plan is where route, stage and variant meet")]
