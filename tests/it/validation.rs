@@ -1,7 +1,10 @@
 //! Requests, and the answers to them, are held to what an OpenAPI document says.
 
+use std::io::Write;
 use std::sync::Arc;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use crate::house::{Answer, Folder, Gateway, Origin, Request, Streams, eventually, get, post};
@@ -192,11 +195,30 @@ fn types_that_the_operation_does_not_have_are_not_taken_and_not_given() {
         assert_eq!(answer.expect(406).code(), "not_acceptable");
     }
     let packed =
-        post("/pets/prod/pets", "xyz").header("Content-Type", "application/json").header("Content-Encoding", "gzip");
+        post("/pets/prod/pets", "xyz").header("Content-Type", "application/json").header("Content-Encoding", "br");
     assert_eq!(gateway.ask(&packed).expect(415).code(), "unsupported_media_type");
     assert_eq!(origin.requests(), 0);
     gateway.ask(&post("/pets/prod/pets", "a,b").header("Content-Type", "text/csv")).expect(200);
     assert_eq!(origin.requests(), 1);
+}
+
+#[test]
+fn a_packed_body_is_checked_unpacked_and_sent_on_as_it_came() {
+    let origin = Origin::echo();
+    let gateway = pets(&origin);
+    let packed = |text: &str| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish()).expect("gzip")
+    };
+    let of = |body: Vec<u8>| {
+        post("/pets/prod/pets", body).header("Content-Type", "application/json").header("Content-Encoding", "gzip")
+    };
+    assert_eq!(gateway.ask(&of(packed("{}"))).expect(400).code(), "invalid_body");
+    assert_eq!(gateway.ask(&of(b"xyz".to_vec())).expect(400).code(), "malformed_request");
+    assert_eq!(origin.requests(), 0);
+    let sound = packed(r#"{"name":"Rex"}"#);
+    gateway.ask(&of(sound.clone())).expect(200);
+    assert_eq!(origin.last().body, sound);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::gateway::cache::{Ask, Leader, Sharing};
 use crate::gateway::integrate::{Exchange, Mapped, Target};
 use crate::gateway::respond::Reply;
 use crate::gateway::transform::{
-    Came, Made, Scene, Sent, apply_overrides, decode, encoded_value, is_of_cors, remapped,
+    Came, Context, Made, Scene, Sent, apply_overrides, decode, encoded_value, is_of_cors, remapped,
 };
 use crate::telemetry::IntegrationFacts;
 use crate::template::{Override, Overrides};
@@ -81,10 +81,8 @@ impl Conductor {
         match answered {
             Ok(made) => {
                 note(ctx, ask.forwarded(self.share(leader, &made)));
-                {
-                    let reply = reply_of(made, ctx);
-                    self.reply(session, ctx, reply).await
-                }
+                let reply = reply_of(made, ctx);
+                self.reply(session, ctx, reply).await
             }
             Err(answer) => {
                 note(ctx, ask.forwarded(false));
@@ -117,7 +115,7 @@ impl Conductor {
         mapped: &Mapped,
         upload: &mut Upload,
     ) -> Result<Answered<'_>, Answer> {
-        let body = read_decoded(session, ctx, upload).await?;
+        let body = upload.unpacked(session, ctx).await?;
         let scene = |overrides: &Overrides, use_it: &mut dyn FnMut(&Scene<'_>, &Asked<'_>) -> Result<(), Answer>| {
             with_scene(session, ctx, mapped, &body, overrides, use_it)
         };
@@ -169,18 +167,6 @@ impl Conductor {
     }
 }
 
-/// The client's body as a whole, without its codings.
-async fn read_decoded(session: &mut Session, ctx: &mut Ctx, upload: &mut Upload) -> Result<Bytes, Answer> {
-    let body = upload.whole(session, ctx).await?.unwrap_or_default();
-    ctx.facts.bytes_in = body.len() as u64;
-    let codings = session.get_header(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
-    let bytes_max = ctx.plan().map_or(u64::MAX, |plan| plan.body_bytes_max);
-    match codings.filter(|codings| !codings.trim().is_empty()) {
-        Some(codings) => decode(codings, body, bytes_max),
-        None => Ok(body),
-    }
-}
-
 /// Hands over the request as templates see it. What templates override of its path's parameters is in their place.
 fn with_scene(
     session: &Session,
@@ -193,7 +179,7 @@ fn with_scene(
     let canonical = ctx.canonical.clone();
     let asked = Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies());
     let context = context(&asked, ctx).ok_or_else(unplaced)?;
-    let context = crate::gateway::transform::Context { body, path_overrides: &overrides.request_path, ..context };
+    let context = Context { body, path_overrides: &overrides.request_path, ..context };
     let overridden: SmallVec<[Option<String>; 4]> =
         mapped.names.iter().map(|name| path_override(overrides, name)).collect();
     let values = ctx.params(asked.head.path);

@@ -7,6 +7,7 @@ use super::asked::Asked;
 use super::ctx::Ctx;
 use super::pace;
 use crate::base::{Answer, Refusal};
+use crate::gateway::transform::decode;
 
 /// A request's body, on its way to whoever needs the whole of it. It is read once: what was read is sent on as it was.
 #[derive(Debug, Default)]
@@ -29,7 +30,7 @@ impl Upload {
         if !wants(session) {
             return Ok(());
         }
-        let body = self.whole(session, ctx).await?.unwrap_or_default();
+        let body = self.unpacked(session, ctx).await?;
         let head = Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies()).head;
         plan.checks.check_whole(&head, |at| ctx.param(head.path, at), &body)
     }
@@ -42,6 +43,16 @@ impl Upload {
         let body = read(session, ctx).await?;
         *self = Upload::Whole(body.clone());
         Ok(body)
+    }
+
+    /// All of the body without its content codings, no larger than the route takes it. What is sent on stays as it is.
+    pub(super) async fn unpacked(&mut self, session: &mut Session, ctx: &Ctx) -> Result<Bytes, Answer> {
+        let body = self.whole(session, ctx).await?.unwrap_or_default();
+        let codings = session.get_header(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+        match codings.filter(|codings| !codings.trim().is_empty()) {
+            Some(codings) => decode(codings, body, ctx.plan().map_or(u64::MAX, |plan| plan.body_bytes_max)),
+            None => Ok(body),
+        }
     }
 
     pub(super) fn is_read(&self) -> bool {

@@ -93,6 +93,13 @@ pub(super) fn announces_body(head: &Head<'_>) -> bool {
     }
 }
 
+/// Whether the body is in codings that are taken off before it is checked.
+pub(super) fn can_be_unpacked(fields: &Fields<'_>) -> bool {
+    const KNOWN: [&str; 5] = ["", "identity", "gzip", "x-gzip", "deflate"];
+    let codings = fields.text("content-encoding").unwrap_or_default();
+    codings.split(',').all(|coding| KNOWN.iter().any(|known| coding.trim().eq_ignore_ascii_case(known)))
+}
+
 /// Whether the body is as it says, not packed in a coding.
 pub(super) fn is_plain(fields: &Fields<'_>) -> bool {
     let coding = fields.text("content-encoding").unwrap_or_default().trim();

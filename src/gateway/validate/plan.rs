@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::accept::accepts;
 use super::answers::Answers;
-use super::body::{Body, announces_body, is_plain};
+use super::body::{Body, announces_body, can_be_unpacked};
 use super::parameter::Parameter;
 use super::sent::Sent;
 use crate::base::{Answer, Head, Refusal, Violation};
@@ -81,7 +81,7 @@ impl Checks {
             if !is_aws && announces_body(sent.head) && !body.takes(fields) {
                 return Err(unsupported(body));
             }
-            if model.is_some() && !is_plain(fields) {
+            if model.is_some() && !can_be_unpacked(fields) {
                 return Err(packed());
             }
         }
@@ -155,5 +155,5 @@ fn unsupported(body: &Body) -> Answer {
 }
 
 fn packed() -> Answer {
-    Answer::new(Refusal::UnsupportedMediaType, "a body in a content coding cannot be checked; send it as it is")
+    Answer::new(Refusal::UnsupportedMediaType, "the body's coding is none of gzip, deflate and identity")
 }
