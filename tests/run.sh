@@ -42,6 +42,7 @@ tests() {
 
 step format cargo fmt --check
 step lints cargo clippy --all-targets -- -D warnings
+step fuzzing cargo clippy --lib --features fuzzing -- -D warnings
 tests cargo test --no-fail-fast
 step documents env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 # With what the tests were built from: optimising everything once more would take longer than all the rest.
