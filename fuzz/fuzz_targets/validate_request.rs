@@ -79,7 +79,7 @@ fn plan(style: ErrorStyle) -> Plan {
         method: Located::new(Method::Any, Span::default()),
         path: Located::new("/{id}".to_owned(), Span::default()),
         api_key_required: false,
-        integration: Integration { span: Span::default(), kind: IntegrationKind::Mock(mock) },
+        integration: Integration { span: Span::default(), kind: IntegrationKind::Mock(mock.into()) },
         cache: None,
         throttle: None,
         body_bytes_max: None,
