@@ -100,21 +100,24 @@ const MOCK_KEYS: &[&str] = &["type", "status", "headers", "body"];
 const TEMPLATED_MOCK_KEYS: &[&str] = &["type"];
 
 /// `type`, as it is written.
-#[derive(Clone, Copy)]
-enum Type {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IntegrationType {
     HttpProxy,
     Http,
     Mock,
     Unserved,
 }
 
-const TYPES: &[(&str, Type)] = &[
-    ("HTTP_PROXY", Type::HttpProxy),
-    ("HTTP", Type::Http),
-    ("MOCK", Type::Mock),
-    ("AWS", Type::Unserved),
-    ("AWS_PROXY", Type::Unserved),
-];
+impl IntegrationType {
+    /// In API Gateway's words.
+    pub const WORDS: &[(&str, IntegrationType)] = &[
+        ("HTTP_PROXY", IntegrationType::HttpProxy),
+        ("HTTP", IntegrationType::Http),
+        ("MOCK", IntegrationType::Mock),
+        ("AWS", IntegrationType::Unserved),
+        ("AWS_PROXY", IntegrationType::Unserved),
+    ];
+}
 
 const TIMEOUT: Duration = Duration::from_secs(29);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -124,19 +127,19 @@ impl Integration {
     /// `path_parameters` are the names in the route's path, `None` where that path is faulty.
     pub(super) fn read(value: Value<'_>, path_parameters: Option<&[&str]>) -> Option<Integration> {
         let table = value.open("an integration")?;
-        let kind = match table.required("type", |value| value.word(TYPES))? {
-            Type::HttpProxy => {
+        let kind = match table.required("type", |value| value.word(IntegrationType::WORDS))? {
+            IntegrationType::HttpProxy => {
                 let table = table.only("an HTTP_PROXY integration", HTTP_KEYS);
                 IntegrationKind::Http(HttpIntegration::read(table, true, path_parameters)?.into())
             }
-            Type::Http => {
+            IntegrationType::Http => {
                 let table = table.only("an HTTP integration", &[HTTP_KEYS, TRANSFORMATION_KEYS].concat());
                 let http = HttpIntegration::read(table, false, path_parameters)?;
                 let transformation = Transformation::read(table);
                 IntegrationKind::Http(HttpIntegration { transformation, ..http }.into())
             }
-            Type::Mock => IntegrationKind::Mock(MockAnswer::read(table)?.into()),
-            Type::Unserved => return table.optional("type", refuse_type),
+            IntegrationType::Mock => IntegrationKind::Mock(MockAnswer::read(table)?.into()),
+            IntegrationType::Unserved => return table.optional("type", refuse_type),
         };
         Some(Integration { span: table.span(), kind })
     }

@@ -63,7 +63,9 @@ pub use domain::{Domain, Mapping};
 pub use fault::{Fault, Faults};
 pub use footprint::Footprint;
 pub use gateway_response::{GatewayResponse, ResponseHeaderSource, ResponseType};
-pub use integration::{HttpIntegration, Integration, IntegrationKind, MockAnswer, UnservedIntegration};
+pub use integration::{
+    HttpIntegration, Integration, IntegrationKind, IntegrationType, MockAnswer, UnservedIntegration,
+};
 pub use limits::{FIELDS_MAX, Limits};
 pub use listen_tls::{Certificate, ClientAuth, ListenTls, TlsVersion};
 pub use load::{explain, load, load_with, parse, parse_with};

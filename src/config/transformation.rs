@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::fmt;
 
 use indexmap::IndexMap;
 
@@ -200,6 +201,20 @@ fn read_header(value: Value<'_>) -> Option<(String, AnswerSource)> {
     Some((name?.to_owned(), source?))
 }
 
+impl fmt::Display for AnswerSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AnswerSource::Header(name) => write!(f, "integration.response.header.{name}"),
+            AnswerSource::Headers(name) => write!(f, "integration.response.multivalueheader.{name}"),
+            AnswerSource::Body(None) => f.write_str("integration.response.body"),
+            AnswerSource::Body(Some(path)) => write!(f, "integration.response.body.{path}"),
+            AnswerSource::StageVariable(name) => write!(f, "stageVariables.{name}"),
+            AnswerSource::Context(name) => write!(f, "context.{name}"),
+            AnswerSource::Static(text) => write!(f, "'{text}'"),
+        }
+    }
+}
+
 impl AnswerSource {
     fn read(value: Value<'_>) -> Option<AnswerSource> {
         let text = value.text()?;
@@ -212,7 +227,7 @@ impl AnswerSource {
         })
     }
 
-    /// As API Gateway writes it.
+    /// Reads it as API Gateway writes it; [`fmt::Display`] does the opposite.
     pub fn parse(text: &str) -> Option<AnswerSource> {
         if let Some(fixed) = text.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
             return (!fixed.chars().any(char::is_control)).then(|| AnswerSource::Static(fixed.to_owned()));

@@ -1,8 +1,6 @@
 //! The words of OpenAPI and API Gateway, as documents and exports spell what the configuration has types for.
 
-use crate::config::{
-    AnswerSource, ParameterEncoding, ParameterPlace, ParameterSource, ParameterTarget, ResponseHeaderSource,
-};
+use crate::config::{ParameterEncoding, ParameterPlace, ParameterSource, ParameterTarget, ResponseHeaderSource};
 
 pub(super) const PLACES: &[(&str, ParameterPlace)] = &[
     ("query", ParameterPlace::Querystring),
@@ -114,41 +112,6 @@ pub(super) fn write_source(source: &ParameterSource) -> String {
         ParameterSource::StageVariable(name) => format!("stageVariables.{name}"),
         ParameterSource::Context(name) => format!("context.{name}"),
         ParameterSource::Static(text) => format!("'{text}'"),
-    }
-}
-
-/// Where the value of a field of an answer comes from.
-pub(super) fn parse_answer_source(text: &str) -> Option<AnswerSource> {
-    if let Some(fixed) = parse_static(text) {
-        return Some(AnswerSource::Static(fixed));
-    }
-    let (first, rest) = text.split_once('.')?;
-    match first {
-        "stageVariables" => Some(AnswerSource::StageVariable(rest.to_owned())),
-        "context" => Some(AnswerSource::Context(rest.to_owned())),
-        "integration" => {
-            let rest = rest.strip_prefix("response.")?;
-            if let Some(path) = parse_body(rest) {
-                return Some(AnswerSource::Body(path));
-            }
-            match rest.split_once('.')? {
-                ("header", name) => Some(AnswerSource::Header(field_name(name)?)),
-                ("multivalueheader", name) => Some(AnswerSource::Headers(field_name(name)?)),
-                _ => None,
-            }
-        }
-        _ => None,
-    }
-}
-
-pub(super) fn write_answer_source(source: &AnswerSource) -> String {
-    match source {
-        AnswerSource::Header(name) => format!("integration.response.header.{name}"),
-        AnswerSource::Headers(name) => format!("integration.response.multivalueheader.{name}"),
-        AnswerSource::Body(path) => write_body("integration.response", path.as_deref()),
-        AnswerSource::StageVariable(name) => format!("stageVariables.{name}"),
-        AnswerSource::Context(name) => format!("context.{name}"),
-        AnswerSource::Static(text) => format!("'{text}'"),
     }
 }
 

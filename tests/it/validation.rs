@@ -362,3 +362,38 @@ fn a_schema_that_says_nonsense_is_a_fault_with_its_place() {
     assert!(said.contains("/properties/name/pattern of model \"Pet\" is \"(?=x)\", which is no pattern"), "{said}");
     assert!(said.contains("pets.yaml:"), "{said}");
 }
+
+const MADE: &str = r##"
+openapi: 3.0.3
+info: { title: Made, version: "1" }
+paths:
+  /pets/{id}:
+    get:
+      parameters: [{ name: id, in: path, required: true, schema: { type: string } }]
+      responses:
+        "200":
+          description: ok
+          content: { application/json: { schema: { type: object, properties: { id: { type: integer } } } } }
+      x-amazon-apigateway-integration:
+        type: mock
+        requestTemplates: { application/json: '{"statusCode": 200}' }
+        responses:
+          default:
+            statusCode: "200"
+            responseTemplates: { application/json: '{"id": "$input.params("id")"}' }
+"##;
+
+#[test]
+fn an_answer_that_templates_make_is_held_to_its_operation_too() {
+    let text = "[apis.made]\ndefinition = \"made.yaml\"\nerrors = \"standard\"\nvalidate_responses = \"MODE\"\n[apis.made.stages.prod]\n";
+    for (mode, status) in [("enforce", 502), ("log", 200)] {
+        let folder = Folder::new(&text.replace("MODE", mode), &[]);
+        folder.write("made.yaml", MADE);
+        let gateway = Gateway::start_in(Arc::new(folder), &[]);
+        let answer = gateway.get("/made/prod/pets/x").expect(status);
+        if status == 502 {
+            assert_eq!(answer.code(), "response_breaks_contract");
+        }
+        gateway.expect_metric("tollgate_validation_failures_total", &[("side", "response")], 1.0);
+    }
+}

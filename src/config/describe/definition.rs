@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 use super::{Describe, named};
 use crate::base::units::write_duration;
 use crate::config::{
-    AnswerSource, ContentHandling, Cors, Definition, Dialect, IntegrationResponse, Located, MethodResponse, Operation,
-    Parameter, Passthrough, ResponseValidation, Route, Sources, Transformation,
+    ContentHandling, Cors, Definition, Dialect, IntegrationResponse, Located, MethodResponse, Operation, Parameter,
+    Passthrough, ResponseValidation, Route, Sources, Transformation,
 };
 
 impl Definition {
@@ -105,23 +105,10 @@ fn response(response: &IntegrationResponse) -> Value {
         "selection_pattern": response.pattern.as_ref().map(|pattern| pattern.value.as_str()),
         "status": response.status,
         "response_parameters":
-            response.headers.iter().map(|(name, source)| (name.clone(), answer_source(source))).collect::<Map<_, _>>(),
+            response.headers.iter().map(|(name, source)| (name.clone(), json!(source.to_string()))).collect::<Map<_, _>>(),
         "response_templates": templates(&response.templates),
         "content_handling": handling(response.content_handling),
     })
-}
-
-fn answer_source(source: &AnswerSource) -> Value {
-    match source {
-        AnswerSource::Header(name) => format!("integration.response.header.{name}"),
-        AnswerSource::Headers(name) => format!("integration.response.multivalueheader.{name}"),
-        AnswerSource::Body(None) => "integration.response.body".to_owned(),
-        AnswerSource::Body(Some(path)) => format!("integration.response.body.{path}"),
-        AnswerSource::StageVariable(name) => format!("stageVariables.{name}"),
-        AnswerSource::Context(name) => format!("context.{name}"),
-        AnswerSource::Static(text) => format!("'{text}'"),
-    }
-    .into()
 }
 
 fn templates(templates: &IndexMap<String, Located<String>>) -> Value {

@@ -1,4 +1,5 @@
 use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 
 use crate::base::{Answer, Fields};
 use crate::gateway::integrate::Exchange;
@@ -26,17 +27,36 @@ pub(super) async fn check_answer(
     };
     let whole = read.as_ref().filter(|body| body.len() <= CHECKED_BYTES_MAX);
     let checked = answers.check(status, &Fields::Map(&exchange.head.headers), whole.map(|body| &body[..]));
-    match checked {
-        Ok(()) if whole.is_none() && read.is_some() => *contract = Contract::Unchecked,
-        Ok(()) => {}
-        Err(why) => {
-            *contract = Contract::Broken(why.as_str().into());
-            if answers.is_enforced() {
-                return Err(Answers::refusal(why));
-            }
-        }
+    if checked.is_ok() && whole.is_none() && read.is_some() {
+        *contract = Contract::Unchecked;
     }
+    settle(answers, checked, contract)?;
     Ok(read.filter(|body| !body.is_empty()))
+}
+
+/// Holds an answer that templates made to what its operation says.
+///
+/// # Errors
+/// What to answer instead of one that is withheld.
+pub(super) fn check_made(
+    answers: &Answers,
+    status: u16,
+    fields: &HeaderMap,
+    body: &[u8],
+    contract: &mut Contract,
+) -> Result<(), Answer> {
+    let is_small = body.len() <= CHECKED_BYTES_MAX;
+    if !is_small && answers.wants_body(status, &Fields::Map(fields)) {
+        *contract = Contract::Unchecked;
+    }
+    settle(answers, answers.check(status, &Fields::Map(fields), is_small.then_some(body)), contract)
+}
+
+/// Notes what is wrong with an answer; an error where that is enforced.
+fn settle(answers: &Answers, checked: Result<(), String>, contract: &mut Contract) -> Result<(), Answer> {
+    let Err(why) = checked else { return Ok(()) };
+    *contract = Contract::Broken(why.as_str().into());
+    if answers.is_enforced() { Err(Answers::refusal(why)) } else { Ok(()) }
 }
 
 /// The body, if it is no larger than what is checked; else as much of it as shows that.

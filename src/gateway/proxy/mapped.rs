@@ -10,18 +10,20 @@ use smallvec::SmallVec;
 use super::Conductor;
 use super::asked::Asked;
 use super::cached::note;
+use super::change::make_change;
+use super::contract::{check_answer, check_made};
 use super::ctx::Ctx;
 use super::passed::context;
 use super::upload::Upload;
-use crate::base::{Answer, Refusal};
+use crate::base::{Answer, Fields, Head, Refusal};
 use crate::config::ErrorStyle;
 use crate::gateway::cache::{Ask, Leader, Sharing};
-use crate::gateway::integrate::{Exchange, Mapped, Target};
+use crate::gateway::integrate::{Exchange, Http, Mapped, Target};
 use crate::gateway::respond::Reply;
 use crate::gateway::transform::{
     Came, Context, Made, Scene, Sent, apply_overrides, decode, encoded_value, is_of_cors, remapped,
 };
-use crate::telemetry::IntegrationFacts;
+use crate::telemetry::{Contract, IntegrationFacts};
 use crate::template::{Override, Overrides};
 
 /// The largest answer that is read as a whole, as API Gateway's payloads.
@@ -31,8 +33,11 @@ const ANSWER_BYTES_MAX: usize = 10 << 20;
 enum Answered<'a> {
     Made(Made),
     /// Its answers pass as they come.
-    Passing(Box<Exchange<'a>>),
+    Passing(Passing<'a>),
 }
+
+/// An answer, and what of its body was read before.
+type Passing<'a> = (Box<Exchange<'a>>, Option<Bytes>);
 
 /// The request's integration, if it looks into bodies or makes them.
 pub(super) fn mapped_of(ctx: &Ctx) -> Option<Arc<Mapped>> {
@@ -56,9 +61,9 @@ impl Conductor {
                 let reply = reply_of(made, ctx);
                 self.reply(session, ctx, reply).await
             }
-            Ok(Answered::Passing(exchange)) => {
+            Ok(Answered::Passing((exchange, read))) => {
                 self.write_own_head(session, ctx, &exchange).await?;
-                self.write_rest(session, ctx, *exchange, None).await
+                self.write_rest(session, ctx, *exchange, read).await
             }
             Err(answer) => self.refuse(session, ctx, answer).await,
         }
@@ -74,7 +79,7 @@ impl Conductor {
         upload: &mut Upload,
     ) -> Result<bool> {
         let answered = match self.carry_out(session, ctx, mapped, upload).await {
-            Ok(Answered::Passing(exchange)) => read_answer(*exchange).await.map(passed),
+            Ok(Answered::Passing((exchange, read))) => read_answer(*exchange, read).await.map(passed),
             Ok(Answered::Made(made)) => Ok(made),
             Err(answer) => Err(answer),
         };
@@ -93,11 +98,7 @@ impl Conductor {
 
     /// Keeps an answer for those who wait and those who come. `false`: it is for nobody else.
     fn share(&self, mut leader: Leader, made: &Made) -> bool {
-        let now = self.live.clock().now();
-        let mut fields = HeaderMap::with_capacity(made.fields.len());
-        for (name, value) in &made.fields {
-            fields.append(name, value.clone());
-        }
+        let (now, fields) = (self.live.clock().now(), fields_of(made));
         let Ok(status) = StatusCode::from_u16(made.status) else { return false };
         let is_shared = leader.head(status, &fields, now) != Sharing::NotShared
             && (made.body.is_empty() || leader.chunk(made.body.clone(), now).is_ok());
@@ -116,66 +117,78 @@ impl Conductor {
         upload: &mut Upload,
     ) -> Result<Answered<'_>, Answer> {
         let body = upload.unpacked(session, ctx).await?;
-        let scene = |overrides: &Overrides, use_it: &mut dyn FnMut(&Scene<'_>, &Asked<'_>) -> Result<(), Answer>| {
-            with_scene(session, ctx, mapped, &body, overrides, use_it)
-        };
-        let binary = ctx.binary_types();
-        let mut sent = None;
-        scene(&Overrides::default(), &mut |scene, _| {
-            sent = Some(mapped.mapping.request(scene, binary, body.clone())?);
-            Ok(())
+        let sent = with_scene(session, ctx, mapped, &body, &Overrides::default(), |scene| {
+            mapped.mapping.request(scene, ctx.binary_types(), body.clone())
         })?;
-        let Some(sent) = sent else { return Err(unplaced()) };
-        let mut told = IntegrationFacts::default();
-        let came = match &mapped.http {
-            None => Ok((mapped.mapping.mock_status(&sent)?, HeaderMap::new(), Bytes::new())),
+        let (status, fields, came) = match &mapped.http {
+            None => (mapped.mapping.mock_status(&sent)?, HeaderMap::new(), Bytes::new()),
             Some(http) => {
-                let mut request = None;
-                scene(&sent.overrides, &mut |scene, asked| {
-                    let outgoing = http.outgoing(&asked.head, scene.values, scene.context);
-                    request = Some(finish(outgoing.build(&[])?, &sent, outgoing.maps_content_type())?);
-                    Ok(())
+                let request = with_scene(session, ctx, mapped, &body, &sent.overrides, |scene| {
+                    let outgoing = http.outgoing(scene.head, scene.values, scene.context);
+                    finish(outgoing.build(&[])?, &sent, outgoing.maps_content_type())
                 })?;
-                let Some(request) = request else { return Err(unplaced()) };
-                let sends_body = !sent.body.is_empty() && !matches!(request.method, Method::GET | Method::HEAD);
-                let outgoing_body = sends_body.then(|| sent.body.clone());
-                let opened = self.fetches.open(http.back_end(), request, outgoing_body, &mut told).await;
-                match opened {
-                    Err(answer) => Err(answer),
-                    Ok(mut exchange) => {
-                        if mapped.mapping.passes_answers() {
-                            http.back_end().shape().cleaning().clean(&mut exchange.head);
-                            ctx.facts.integration = told;
-                            return Ok(Answered::Passing(exchange));
-                        }
-                        read_answer(*exchange).await
-                    }
+                let mut exchange = self.exchange(ctx, http, request, &sent).await?;
+                if mapped.mapping.passes_answers() {
+                    http.back_end().shape().cleaning().clean(&mut exchange.head);
+                    let mut contract = Contract::default();
+                    let answers = ctx.plan().and_then(|plan| plan.checks.answers());
+                    let checked = check_answer(answers, &mut exchange, &mut contract).await;
+                    ctx.facts.contract = contract;
+                    return Ok(Answered::Passing((exchange, checked?)));
                 }
+                read_answer(*exchange, None).await?
             }
         };
-        let answered = came.and_then(|(status, fields, body)| {
-            let mut made = None;
-            scene(&sent.overrides, &mut |scene, _| {
-                let came = Came { status, fields: &fields, body: &body };
-                made = Some(mapped.mapping.answer(scene, binary, came, &sent.overrides)?);
-                Ok(())
-            })?;
-            made.map(Answered::Made).ok_or_else(unplaced)
-        });
+        let made = with_scene(session, ctx, mapped, &body, &sent.overrides, |scene| {
+            let came = Came { status, fields: &fields, body: &came };
+            mapped.mapping.answer(scene, ctx.binary_types(), came, &sent.overrides)
+        })?;
+        if let Some(answers) = ctx.plan().and_then(|plan| plan.checks.answers()) {
+            let mut contract = Contract::default();
+            let checked = check_made(answers, made.status, &fields_of(&made), &made.body, &mut contract);
+            ctx.facts.contract = contract;
+            checked?;
+        }
+        Ok(Answered::Made(made))
+    }
+
+    /// Sends the request and reads the head of its answer.
+    async fn exchange(
+        &self,
+        ctx: &mut Ctx,
+        http: &Http,
+        request: RequestHeader,
+        sent: &Sent,
+    ) -> Result<Box<Exchange<'_>>, Answer> {
+        let sends_body = !sent.body.is_empty() && !matches!(request.method, Method::GET | Method::HEAD);
+        let body = sends_body.then(|| sent.body.clone());
+        let mut told = IntegrationFacts::default();
+        let opened = self.fetches.open(http.back_end(), request, body, &mut told).await;
         ctx.facts.integration = told;
-        answered
+        let exchange = opened?;
+        let head = &exchange.head;
+        make_change(head.status.as_u16(), &Fields::Map(&head.headers), ctx, self.live.clock().now());
+        Ok(exchange)
     }
 }
 
+fn fields_of(made: &Made) -> HeaderMap {
+    let mut fields = HeaderMap::with_capacity(made.fields.len());
+    for (name, value) in &made.fields {
+        fields.append(name, value.clone());
+    }
+    fields
+}
+
 /// Hands over the request as templates see it. What templates override of its path's parameters is in their place.
-fn with_scene(
+fn with_scene<R>(
     session: &Session,
     ctx: &Ctx,
     mapped: &Mapped,
     body: &[u8],
     overrides: &Overrides,
-    use_it: &mut dyn FnMut(&Scene<'_>, &Asked<'_>) -> Result<(), Answer>,
-) -> Result<(), Answer> {
+    use_it: impl FnOnce(&Scene<'_>) -> Result<R, Answer>,
+) -> Result<R, Answer> {
     let canonical = ctx.canonical.clone();
     let asked = Asked::of_session(session, &canonical, ctx.snapshot.trusted_proxies());
     let context = context(&asked, ctx).ok_or_else(unplaced)?;
@@ -188,8 +201,10 @@ fn with_scene(
         .enumerate()
         .map(|(at, value)| overridden.get(at).and_then(|text| text.as_deref()).unwrap_or(value))
         .collect();
+    let method = ctx.stage().map_or(asked.head.method, |stage| stage.method_of(&asked.head));
+    let head = Head { method, ..asked.head };
     let scene = Scene {
-        head: &asked.head,
+        head: &head,
         names: &mapped.names,
         values: &values,
         context: &context,
@@ -199,7 +214,7 @@ fn with_scene(
         is_canary: ctx.facts.is_canary.unwrap_or(false),
         subject: ctx.facts.client_subject.as_deref(),
     };
-    use_it(&scene, &asked)
+    use_it(&scene)
 }
 
 fn path_override(overrides: &Overrides, name: &str) -> Option<String> {
@@ -223,8 +238,9 @@ fn finish(mut request: RequestHeader, sent: &Sent, has_own_type: bool) -> Result
 }
 
 /// Status, fields and body of a back end's answer, which is read to its end.
-async fn read_answer(mut exchange: Exchange<'_>) -> Result<(u16, HeaderMap, Bytes), Answer> {
-    let mut body = BytesMut::new();
+/// `read` was read of its body before.
+async fn read_answer(mut exchange: Exchange<'_>, read: Option<Bytes>) -> Result<(u16, HeaderMap, Bytes), Answer> {
+    let mut body = read.map(BytesMut::from).unwrap_or_default();
     while let Some(piece) = exchange.chunk().await? {
         if body.len() + piece.len() > ANSWER_BYTES_MAX {
             let answer = Answer::new(Refusal::InternalError, "the back end's answer is too large to be changed");

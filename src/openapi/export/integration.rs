@@ -7,7 +7,7 @@ use crate::config::{
     ContentHandling, HttpIntegration, IntegrationKind, IntegrationResponse, KeyPart, MockAnswer, ParameterTarget,
     Passthrough, Route, Transformation, find_path_parameters,
 };
-use crate::openapi::words::{write_answer_source, write_source, write_target};
+use crate::openapi::words::{write_source, write_target};
 
 impl Exporter<'_> {
     /// `x-amazon-apigateway-integration`
@@ -101,7 +101,7 @@ fn integration_response(response: &IntegrationResponse) -> Value {
     let mut members = Map::from_iter([("statusCode".to_owned(), json!(response.status.to_string()))]);
     if !response.headers.is_empty() {
         let headers = response.headers.iter();
-        let headers = headers.map(|(name, source)| (response_header(name), json!(write_answer_source(source))));
+        let headers = headers.map(|(name, source)| (response_header(name), json!(source.to_string())));
         members.insert("responseParameters".to_owned(), headers.collect::<Map<_, _>>().into());
     }
     templates("responseTemplates", &response.templates, &mut members);

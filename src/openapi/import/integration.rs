@@ -3,28 +3,11 @@ use std::time::Duration;
 use super::Importer;
 use super::operation::Site;
 use crate::config::{
-    HttpIntegration, Integration, IntegrationKind, KeyPart, Located, MockAnswer, RouteCache, UnservedIntegration,
-    find_path_parameters,
+    HttpIntegration, Integration, IntegrationKind, IntegrationType, KeyPart, Located, MockAnswer, RouteCache,
+    UnservedIntegration, find_path_parameters,
 };
 use crate::openapi::At;
 use crate::openapi::words::field_name;
-
-/// `type`, as it is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Type {
-    HttpProxy,
-    Http,
-    Mock,
-    Unserved,
-}
-
-const TYPES: &[(&str, Type)] = &[
-    ("HTTP_PROXY", Type::HttpProxy),
-    ("HTTP", Type::Http),
-    ("MOCK", Type::Mock),
-    ("AWS", Type::Unserved),
-    ("AWS_PROXY", Type::Unserved),
-];
 
 /// What an integration may say; `responses` and the like are read by the transformation.
 const WORDS: &[&str] = &[
@@ -72,16 +55,18 @@ impl<'d> Importer<'d> {
             return at.refuse("this integration has no type", "write `type: http_proxy`, `http` or `mock`");
         };
         let parameters: Vec<&str> = find_path_parameters(site.path).collect();
-        let kind = match kind.word(TYPES)? {
-            Type::HttpProxy => IntegrationKind::Http(Box::new(self.read_http(at, true, &parameters, what)?)),
-            Type::Http => IntegrationKind::Http(Box::new(self.read_http(at, false, &parameters, what)?)),
-            Type::Mock => IntegrationKind::Mock(Box::new(MockAnswer {
+        let kind = match kind.word(IntegrationType::WORDS)? {
+            IntegrationType::HttpProxy => {
+                IntegrationKind::Http(Box::new(self.read_http(at, true, &parameters, what)?))
+            }
+            IntegrationType::Http => IntegrationKind::Http(Box::new(self.read_http(at, false, &parameters, what)?)),
+            IntegrationType::Mock => IntegrationKind::Mock(Box::new(MockAnswer {
                 status: 200,
                 headers: Default::default(),
                 body: String::new(),
                 transformation: Some(Box::new(self.read_transformation(at)?)),
             })),
-            Type::Unserved => IntegrationKind::Unserved(Box::new(read_unserved(at, what))),
+            IntegrationType::Unserved => IntegrationKind::Unserved(Box::new(read_unserved(at, what))),
         };
         Some((Integration { span: at.span(), kind }, read_cache(at, &parameters)))
     }

@@ -2,7 +2,6 @@ use indexmap::IndexMap;
 
 use super::Importer;
 use crate::config::{AnswerSource, ContentHandling, IntegrationResponse, Located, Passthrough, Transformation};
-use crate::openapi::words::parse_answer_source;
 use crate::openapi::{At, Key};
 
 const PASSTHROUGH: &[(&str, Passthrough)] = &[
@@ -57,7 +56,7 @@ fn read_header(response: At<'_>, key: &Key, at: At<'_>) -> Option<(String, Answe
         );
     };
     let text = at.text()?;
-    match parse_answer_source(&text) {
+    match AnswerSource::parse(&text) {
         Some(source) => Some((name.to_owned(), source)),
         None => at.refuse(
             format!("{text:?} is not a source of a response's header"),
