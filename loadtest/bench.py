@@ -30,7 +30,7 @@ def read_options():
     parser.add_argument("--quick", action="store_true", help="3 short rounds: shows that all works, not what it costs")
     parser.add_argument("--scenarios", default="abcdefghij", help="letters, such as abc")
     parser.add_argument("--systems", default="tollgate,nginx,haproxy,varnish,envoy",
-                        help="names with commas between; NAME=PATH is another build of the gateway")
+                        help="names with commas between; NAME=PATH is another build of the gateway, floor the kernel's calls alone")
     parser.add_argument("--rounds", type=int, help="15; 3 with --quick")
     parser.add_argument("--seconds", type=int, help="of a round: 3; 1 with --quick")
     parser.add_argument("--retries", type=int, help="how often a noisy window is done again: 3; 0 with --quick")

@@ -45,6 +45,9 @@ class Place:
 class System:
     """One program under test. `cannot` maps a scenario's letter to the reason why it has no native means for it."""
 
+    #: Whether it has to prove that it does a scenario before it is measured.
+    has_to_prove = True
+
     def __init__(self, name, program, cannot=None, own_ports=()):
         self.name, self.program = name, program
         self.cannot = cannot or {}
@@ -266,12 +269,30 @@ class Envoy(System):
         return re.search(r"/(\d+\.\d+\.\d+)[-/]", output_of(self.program, "--version"))[1]
 
 
+class Floor(System):
+    """What a program pays that makes the kernel's calls and does none of the work: peers/floor.c."""
+
+    has_to_prove = False
+    #: Bytes of Tollgate's answers: a hit of (c), a refusal of (e).
+    HELD, REFUSED = 1294, 485
+
+    def configure(self, folder, place):
+        subprocess.run([self.program, "-O2", "-o", folder / "floor", HERE / "peers/floor.c"], check=True)
+
+    def command(self, folder):
+        return [folder / "floor", self.ports["http"], self.place.origin_port, self.HELD, self.REFUSED]
+
+    def version(self):
+        return "compiled by cc " + first_number(output_of(self.program, "--version"))
+
+
 def first_number(text):
     match = re.search(r"\d+\.\d+(\.\d+)?", text)
     return match[0] if match else "?"
 
 
 NO_KEYS = "no table of keys"
+NOT_THE_FLOORS = "not among the floor's calls"
 
 
 def make(word, tollgate):
@@ -290,7 +311,9 @@ def make(word, tollgate):
             return Varnish("varnish", find("varnishd"), {"b": NO_KEYS, "d": NO_KEYS, "e": NO_KEYS, "h": "no TLS"})
         case "envoy":
             return Envoy("envoy", find_envoy(), own_ports=("keyed", "refused", "cached", "keyed_cached"))
-    raise SystemExit(f"{word} is none of tollgate, nginx, haproxy, varnish, envoy, NAME=PATH")
+        case "floor":
+            return Floor("floor", find("cc"), {"g": NOT_THE_FLOORS, "h": NOT_THE_FLOORS, "i": NOT_THE_FLOORS})
+    raise SystemExit(f"{word} is none of tollgate, nginx, haproxy, varnish, envoy, floor, NAME=PATH")
 
 
 def find_envoy():
