@@ -3,7 +3,9 @@
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
-use crate::house::{ADMIN_TOKEN, ALICE, Folder, Gateway, Origin, Output, eventually, get, tollgate, tollgate_in};
+use crate::house::{
+    ADMIN_TOKEN, ALICE, Folder, Gateway, Origin, Output, binary, eventually, get, tollgate, tollgate_in,
+};
 
 const SHOP: &str = r#"
 [apis.shop]
@@ -113,12 +115,8 @@ fn check_tells_every_fault_of_every_file_at_once() {
 fn a_secret_is_never_echoed() {
     let config = "[api_keys.alice]\nvalue = \"${env:SHORT_SECRET}\"\nunknown = \"hidden-words\"\n";
     let folder = Folder::new(config, &[]);
-    let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
-        .arg("check")
-        .arg(folder.config())
-        .env("SHORT_SECRET", "tooshort-7")
-        .output()
-        .unwrap();
+    let output =
+        Command::new(binary()).arg("check").arg(folder.config()).env("SHORT_SECRET", "tooshort-7").output().unwrap();
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(!output.status.success());
     assert!(!said.contains("tooshort-7"), "{said}");
@@ -234,7 +232,7 @@ fn a_command_without_a_gateway_says_so() {
 
 #[test]
 fn long_output_into_a_closed_pipe_is_no_panic() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    let mut child = Command::new(binary());
     let mut child = child.arg("--help").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use crate::house::{Folder, Output, tollgate};
+use crate::house::{Folder, Output, binary, tollgate};
 
 const FRONT: &str = r#"
 [apis.front]
@@ -32,7 +32,7 @@ fn check(folder: &Folder, named: &[&str]) {
 /// Runs it as somebody who may read its configuration and write nothing.
 #[track_caller]
 fn check_as_nobody(folder: &Folder, named: &[&str]) {
-    let program = env!("CARGO_BIN_EXE_tollgate");
+    let program = binary();
     let is_root = fs::metadata("/proc/self").is_ok_and(|data| std::os::unix::fs::MetadataExt::uid(&data) == 0);
     if !is_root {
         return check(folder, named);
@@ -40,7 +40,7 @@ fn check_as_nobody(folder: &Folder, named: &[&str]) {
     // The folders above it may be closed to others, and so may the program's.
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a folder of ours");
     let copy = folder.path().join("program");
-    fs::hard_link(program, &copy).or_else(|_| fs::copy(program, &copy).map(drop)).expect("a copy of the program");
+    fs::hard_link(&program, &copy).or_else(|_| fs::copy(&program, &copy).map(drop)).expect("a copy of the program");
     let mut command = Command::new("setpriv");
     command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all"]);
     let output = command.arg(copy).arg("run").arg(folder.config()).current_dir(folder.path()).output();
@@ -83,7 +83,7 @@ fn a_state_folder_that_may_not_be_written() {
 #[test]
 fn too_few_open_files() {
     let folder = Folder::new(FRONT, &[]);
-    let limited = format!("ulimit -n 100; exec {} run {}", env!("CARGO_BIN_EXE_tollgate"), folder.config().display());
+    let limited = format!("ulimit -n 100; exec {} run {}", binary().display(), folder.config().display());
     let output = Command::new("sh").args(["-c", &limited]).current_dir(folder.path()).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     let output =

@@ -1,6 +1,7 @@
 //! The real binary, with a folder of its own.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,11 @@ use super::{DEADLINE, Origin, eventually, eventually_some, post, tls};
 /// The token that fixtures have for the admin API unless they write `[admin]` themselves.
 pub const ADMIN_TOKEN: &str = "admin-token-of-the-tests";
 
-const BINARY: &str = env!("CARGO_BIN_EXE_tollgate");
+/// What all of these tests are about: this build's program, or the one that `TOLLGATE` names, such as one that ships.
+pub fn binary() -> PathBuf {
+    let named = std::env::var_os("TOLLGATE").unwrap_or_else(|| env!("CARGO_BIN_EXE_tollgate").into());
+    fs::canonicalize(&named).unwrap_or_else(|why| panic!("TOLLGATE is {named:?}: {why}"))
+}
 
 /// A folder with a configuration, `tollgate.toml`, and the state that a gateway leaves in it.
 pub struct Folder {
@@ -33,7 +38,7 @@ impl Folder {
         let temporary = || tempfile::tempdir().expect("a temporary folder");
         let folder = Folder { dir: temporary(), bin: temporary() };
         // A name of its own, as an installed program has one that stays when it is replaced.
-        std::os::unix::fs::symlink(BINARY, folder.program()).expect("the folder takes a link");
+        std::os::unix::fs::symlink(binary(), folder.program()).expect("the folder takes a link");
         folder.write("tollgate.toml", &complete(config, back_ends));
         if config.contains("cert.pem") {
             let (cert, key) = tls::pem();
@@ -455,7 +460,7 @@ pub fn tollgate(arguments: &[&str]) -> Output {
 /// The same in a folder.
 #[track_caller]
 pub fn tollgate_in(dir: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(BINARY);
+    let mut command = Command::new(binary());
     command.args(arguments).current_dir(dir).env("NO_COLOR", "1").env("COLUMNS", "120").stdin(Stdio::null());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
     let stdout = read_all(child.stdout.take().expect("piped"));

@@ -16,7 +16,9 @@ mod wait;
 mod wire;
 
 pub use disk::Disk;
-pub use gateway::{ADMIN_TOKEN, Folder, Gateway, Output, find_object, kill_while_starting, tollgate, tollgate_in};
+pub use gateway::{
+    ADMIN_TOKEN, Folder, Gateway, Output, binary, find_object, kill_while_starting, tollgate, tollgate_in,
+};
 pub use origin::{Gate, Origin};
 pub use service::Service;
 pub use streams::Streams;
