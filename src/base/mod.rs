@@ -25,6 +25,6 @@ pub use path::{PathFault, canonical_path, loose_path};
 pub use refusal::{Answer, Blame, LogDetail, RateFacts, Refusal};
 pub use request_id::RequestId;
 pub use response_type::ResponseType;
-pub use text::{Ascii, base64, hex, push_escaped, push_number};
+pub use text::{Ascii, base64, hex, is_plain, push_escaped, push_number};
 pub use violation::{Place, Violation};
 pub use wire::{push_line, push_number_line, push_status_line};
