@@ -21,7 +21,7 @@ pub use head::{FieldSpan, Fields, Head, Scheme, is_token};
 pub use ids::{RouteId, StageId, StageName, Variant};
 pub use nearest::nearest;
 pub use network::{Network, Networks};
-pub use path::{PathFault, canonical_path, loose_path};
+pub use path::{PathFault, canonical_path, loose_path, spell};
 pub use refusal::{Answer, Blame, LogDetail, RateFacts, Refusal};
 pub use request_id::RequestId;
 pub use response_type::ResponseType;
