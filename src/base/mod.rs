@@ -17,7 +17,7 @@ mod violation;
 mod wire;
 
 pub use clock::{Clock, Now};
-pub use head::{FieldSpan, Fields, Head, Scheme, is_token};
+pub use head::{FieldSpan, FieldSpans, Fields, Head, Scheme, is_token, length_bit};
 pub use ids::{RouteId, StageId, StageName, Variant};
 pub use nearest::nearest;
 pub use network::{Network, Networks};

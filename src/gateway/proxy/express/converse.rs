@@ -12,7 +12,7 @@ use super::handover::HandedOver;
 use super::head::{HeadFault, RequestHead, read_request};
 use super::reply::{self, Form, Unread};
 use super::response::Manner;
-use crate::base::{Answer, FieldSpan, Now, Refusal};
+use crate::base::{Answer, FieldSpans, Now, Refusal};
 use crate::gateway::proxy::answers::tell;
 use crate::gateway::proxy::arrival;
 use crate::gateway::proxy::asked::{Asked, HeadSize};
@@ -93,11 +93,11 @@ impl Express {
 
     /// Answers what was sent at once, and what follows until there is nothing more to read.
     async fn serve<W: Wire>(&self, client: &mut Client<W>, desk: &mut Desk, idle_since: &mut Now) -> Next {
-        let Desk { input, spans, paper } = desk;
+        let Desk { input, spans, last_host, paper } = desk;
         input.begin(&mut client.read_after);
         let mut started = self.live.clock().now();
         loop {
-            let read = if input.is_empty() { Ok(None) } else { read_request(input.bytes(), spans) };
+            let read = if input.is_empty() { Ok(None) } else { read_request(input.bytes(), spans, last_host) };
             let answered = match read {
                 Ok(Some(mut head)) => {
                     client.requests += 1;
@@ -170,7 +170,7 @@ impl Express {
         &self,
         client: &mut Client<W>,
         paper: &mut Paper,
-        (head, bytes, spans): (&RequestHead<'_>, &[u8], &[FieldSpan]),
+        (head, bytes, spans): (&RequestHead<'_>, &[u8], &FieldSpans),
         started: Now,
         ended: &mut Now,
     ) -> Answered {
