@@ -48,47 +48,48 @@ pub fn spell(path: &str) -> Result<Spelt<'_>, PathFault> {
         return Err(PathFault::NotAbsolute);
     }
     let traits = traits_of(path.as_bytes());
-    if traits & ODD == 0 {
+    if traits & (ODD | ODD_AT_START) == 0 {
         return Ok(Spelt { path: Cow::Borrowed(path), is_plain: traits & AMBIGUOUS == 0 });
     }
     let decoded = normalise_escapes(path.as_bytes())?;
     Ok(Spelt { path: Cow::Owned(resolve_segments(&decoded)), is_plain: false })
 }
 
-/// Of a byte: it does not stand for itself. Of a path: it holds such a byte, or an empty or a dot segment, so that it may
-/// not be canonical.
-const ODD: u8 = 1;
-/// `/`: what begins a segment comes next.
-const SLASH: u8 = 2;
-/// `/` and `.`: a segment that begins so is empty, or may be a dot segment.
-const ODD_AT_START: u8 = 4;
-/// `;`: to some readers a segment ends here.
-const AMBIGUOUS: u8 = 8;
+/// A trait of a byte that does not stand for itself.
+const ODD: u16 = 1;
+/// Of `/` and `.`: a segment that begins so is empty, or may be a dot segment.
+const ODD_AT_START: u16 = 2;
+/// Of `;`: to some readers a segment ends here.
+const AMBIGUOUS: u16 = 4;
 
-/// The traits of all bytes together. Without a branch on any: a path is short, and nearly always as it should be.
-fn traits_of(path: &[u8]) -> u8 {
-    let (mut all, mut previous) = (0, 0);
+/// So many bits above a byte's own traits stand those that count of the byte behind it.
+const NEXT: u32 = 8;
+
+/// The traits of all bytes that count where they stand. Without a branch on any byte: a path is short, and nearly always
+/// as it should be.
+fn traits_of(path: &[u8]) -> u16 {
+    let (mut all, mut counted) = (0, ODD | AMBIGUOUS);
     for byte in path {
         let own = TRAITS[usize::from(*byte)];
-        // ODD where the byte before is a SLASH and this one is ODD_AT_START.
-        all |= own | ((own >> 2) & (previous >> 1) & ODD);
-        previous = own;
+        all |= own & counted;
+        counted = own >> NEXT;
     }
     all
 }
 
 /// A `static`: of a constant a copy may be made for each look.
-static TRAITS: [u8; 256] = {
+static TRAITS: [u16; 256] = {
     let mut traits = [0; 256];
     let mut byte = 0;
     while byte < traits.len() {
-        traits[byte] = match byte as u8 {
-            b'/' => SLASH | ODD_AT_START,
-            b'.' => ODD_AT_START,
+        let own = match byte as u8 {
+            b'/' | b'.' => ODD_AT_START,
             b';' => AMBIGUOUS,
             byte if !is_plain(byte) => ODD,
             _ => 0,
         };
+        let counted = if byte == b'/' as usize { ODD | AMBIGUOUS | ODD_AT_START } else { ODD | AMBIGUOUS };
+        traits[byte] = own | (counted << NEXT);
         byte += 1;
     }
     traits

@@ -72,8 +72,8 @@ pub(super) struct Shape {
 }
 
 const FIXED_BYTES: usize = 16;
-/// The fixed part, and four numbers before it.
-const START_BYTES: usize = 16 + FIXED_BYTES;
+/// Four numbers, and the fixed part.
+const START_BYTES: usize = 4 * size_of::<u32>() + FIXED_BYTES;
 
 #[derive(Debug)]
 enum Parts {

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::head::LastHost;
+use super::authority::LastHost;
 use super::reply::{COPIED_BYTES_MAX, Sheet};
 use super::shelf::Shelf;
 use crate::base::{FieldSpans, Now, RequestId};

@@ -1,7 +1,8 @@
 //! What reads bytes from the network here, for fuzz targets.
 
+use super::authority::LastHost;
 use super::chunks::Chunks;
-use super::head::{Framing, HeadFault, LastHost, read_request};
+use super::head::{Framing, HeadFault, read_request};
 use super::response::read_response;
 use crate::base::{FieldSpans, Scheme};
 

@@ -1,10 +1,10 @@
 use std::mem::MaybeUninit;
 use std::net::IpAddr;
 
+use super::authority::{Authority, LastHost, is_of_authority};
 use crate::base::{FieldSpan, FieldSpans, Fields, Head, Scheme, is_token};
 use crate::config::{FIELDS_MAX, Limits};
 use crate::gateway::proxy::asked::{Asked, HeadSize};
-use crate::gateway::snapshot::host_of;
 
 const LINE_END: &str = "a line does not end in a carriage return and a line feed";
 
@@ -25,47 +25,6 @@ pub(super) struct RequestHead<'b> {
     pub(super) keeps_alive: bool,
     pub(super) is_upgrade: bool,
     pub(super) expects_continue: bool,
-}
-
-/// Host and port as the client asked for them, and the host alone.
-#[derive(Clone, Copy, Debug, Default)]
-struct Authority<'b> {
-    text: &'b str,
-    host: &'b str,
-}
-
-/// The value of the `Host` field that was read last, and how much of it is the host. It is nearly always that of the
-/// next request too, which then needs no look at its every byte.
-#[derive(Debug, Default)]
-pub(super) struct LastHost {
-    text: String,
-    host_len: usize,
-}
-
-/// A longer one is not remembered.
-const HOST_BYTES_MAX: usize = 256;
-
-impl LastHost {
-    /// `None`: `value` is not a host and a port.
-    fn read<'b>(&'b mut self, value: &'b [u8]) -> Option<Authority<'b>> {
-        if self.text.as_bytes() != value || value.is_empty() {
-            let is_authority = !value.is_empty() && value.iter().all(|byte| is_of_authority(*byte));
-            let authority = Authority::of(std::str::from_utf8(value).ok().filter(|_| is_authority)?);
-            if value.len() > HOST_BYTES_MAX {
-                return Some(authority);
-            }
-            self.text.clear();
-            self.text.push_str(authority.text);
-            self.host_len = authority.host.len();
-        }
-        Some(Authority { text: &self.text, host: &self.text[..self.host_len] })
-    }
-}
-
-impl<'b> Authority<'b> {
-    fn of(text: &'b str) -> Authority<'b> {
-        Authority { text, host: host_of(text) }
-    }
 }
 
 /// How long a body says that it is.
@@ -310,27 +269,6 @@ pub(super) fn looks_like_framing(name: &[u8]) -> bool {
     };
     ends(b'c', b'h') && is_spelt(b"contentlength") || ends(b't', b'g') && is_spelt(b"transferencoding")
 }
-
-/// RFC 3986 section 3.2.2, without the comma, which is where a joined list shows.
-pub(super) const fn is_of_authority(byte: u8) -> bool {
-    AUTHORITY[byte as usize]
-}
-
-static AUTHORITY: [bool; 256] = {
-    let mut of_authority = [false; 256];
-    let mut byte = 0;
-    while byte < of_authority.len() {
-        of_authority[byte] = (byte as u8).is_ascii_alphanumeric();
-        byte += 1;
-    }
-    let others = b"-._~%!$&'()*+;=:[]";
-    let mut at = 0;
-    while at < others.len() {
-        of_authority[others[at] as usize] = true;
-        at += 1;
-    }
-    of_authority
-};
 
 /// RFC 9110 section 8.6: digits and nothing else.
 pub(super) fn read_length(value: &[u8]) -> Option<u64> {
