@@ -17,14 +17,14 @@ mod violation;
 mod wire;
 
 pub use clock::{Clock, Now};
-pub use head::{FieldSpan, Fields, Head, Scheme, is_token};
+pub use head::{FieldSpan, FieldSpans, Fields, Head, Scheme, is_token, length_bit};
 pub use ids::{RouteId, StageId, StageName, Variant};
 pub use nearest::nearest;
 pub use network::{Network, Networks};
-pub use path::{PathFault, canonical_path, loose_path};
+pub use path::{PathFault, canonical_path, loose_path, spell};
 pub use refusal::{Answer, Blame, LogDetail, RateFacts, Refusal};
 pub use request_id::RequestId;
 pub use response_type::ResponseType;
-pub use text::{Ascii, base64, hex, push_escaped, push_number};
+pub use text::{Ascii, base64, hex, is_plain, push_escaped, push_number};
 pub use violation::{Place, Violation};
 pub use wire::{push_line, push_number_line, push_status_line};

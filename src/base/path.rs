@@ -31,39 +31,74 @@ impl PathFault {
 /// hold as they are get escaped (RFC 3986 section 3.3), dot segments are resolved and repeated slashes merged. `%2F`
 /// stays as it is and separates nothing. Borrows when the path is canonical already, which costs one scan.
 pub fn canonical_path(path: &str) -> Result<Cow<'_, str>, PathFault> {
+    spell(path).map(|spelt| spelt.path)
+}
+
+/// A path in its one spelling.
+#[derive(Debug)]
+pub struct Spelt<'p> {
+    pub path: Cow<'p, str>,
+    /// Whether it can be read in one way only, so that its [`loose_path`] need not be asked for.
+    pub is_plain: bool,
+}
+
+/// The [`canonical_path`], and what the one scan that it costs tells beside it.
+pub fn spell(path: &str) -> Result<Spelt<'_>, PathFault> {
     if !path.starts_with('/') {
         return Err(PathFault::NotAbsolute);
     }
-    if is_canonical(path.as_bytes()) {
-        return Ok(Cow::Borrowed(path));
+    let traits = traits_of(path.as_bytes());
+    if traits & (ODD | ODD_AT_START) == 0 {
+        return Ok(Spelt { path: Cow::Borrowed(path), is_plain: traits & AMBIGUOUS == 0 });
     }
     let decoded = normalise_escapes(path.as_bytes())?;
-    Ok(Cow::Owned(resolve_segments(&decoded)))
+    Ok(Spelt { path: Cow::Owned(resolve_segments(&decoded)), is_plain: false })
 }
 
-/// A quick "certainly canonical": no escape, no odd byte, no empty or dot segment.
-fn is_canonical(path: &[u8]) -> bool {
-    let mut previous = 0;
-    for &byte in path {
-        let starts_odd_segment = previous == b'/' && (byte == b'/' || byte == b'.');
-        if !PLAIN[byte as usize] || starts_odd_segment {
-            return false;
-        }
-        previous = byte;
+/// A trait of a byte that does not stand for itself.
+const ODD: u16 = 1;
+/// Of `/` and `.`: a segment that begins so is empty, or may be a dot segment.
+const ODD_AT_START: u16 = 2;
+/// Of `;`: to some readers a segment ends here.
+const AMBIGUOUS: u16 = 4;
+
+/// So many bits above a byte's own traits stand those that count of the byte behind it.
+const NEXT: u32 = 8;
+
+/// The traits of all bytes that count where they stand. Without a branch on any byte: a path is short, and nearly always
+/// as it should be.
+fn traits_of(path: &[u8]) -> u16 {
+    let (mut all, mut counted) = (0, ODD | AMBIGUOUS);
+    for byte in path {
+        let own = TRAITS[usize::from(*byte)];
+        all |= own & counted;
+        counted = own >> NEXT;
     }
-    true
+    all
 }
 
-/// Bytes that stand for themselves (a `static`: of a constant a copy may be made for each look). Braces do too: they are how routes name parameters.
-static PLAIN: [bool; 256] = {
-    let mut plain = [false; 256];
-    let mut byte = 0x21;
-    while byte < 0x7f {
-        plain[byte as usize] = !matches!(byte, b'%' | b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'|');
+/// A `static`: of a constant a copy may be made for each look.
+static TRAITS: [u16; 256] = {
+    let mut traits = [0; 256];
+    let mut byte = 0;
+    while byte < traits.len() {
+        let own = match byte as u8 {
+            b'/' | b'.' => ODD_AT_START,
+            b';' => AMBIGUOUS,
+            byte if !is_plain(byte) => ODD,
+            _ => 0,
+        };
+        let counted = if byte == b'/' as usize { ODD | AMBIGUOUS | ODD_AT_START } else { ODD | AMBIGUOUS };
+        traits[byte] = own | (counted << NEXT);
         byte += 1;
     }
-    plain
+    traits
 };
+
+/// Whether a byte stands for itself. Braces do too: they are how routes name parameters.
+const fn is_plain(byte: u8) -> bool {
+    matches!(byte, 0x21..0x7f) && !matches!(byte, b'%' | b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'|')
+}
 
 fn is_forbidden(byte: u8) -> bool {
     byte <= b' ' || byte == 0x7f || byte == b'\\'
@@ -83,7 +118,7 @@ pub fn loose_path(path: &str) -> Option<String> {
         is_parameter = byte != b'/' && (is_parameter || byte == b';');
         match is_parameter {
             true => {}
-            false if PLAIN[byte as usize] => out.push(byte),
+            false if is_plain(byte) => out.push(byte),
             false => push_escape(byte, &mut out),
         }
     }
@@ -125,7 +160,7 @@ fn normalise_escapes(path: &[u8]) -> Result<String, PathFault> {
             if is_forbidden(byte) {
                 return Err(PathFault::ForbiddenByte);
             }
-            if PLAIN[byte as usize] {
+            if is_plain(byte) {
                 out.push(byte)
             } else {
                 push_escape(byte, &mut out)
@@ -241,6 +276,15 @@ mod tests {
         check("/open/%252e%252e%252fkeyed", Some("/keyed"));
         check("/open%2f%2fkeyed", Some("/open/keyed"));
         check("/%256beyed", Some("/keyed"));
+    }
+
+    #[test]
+    fn a_path_that_is_plain_has_no_loose_reading() {
+        proptest::proptest!(|(path in "/[a-z0-9%./;~-]{0,12}")| {
+            if let Ok(Spelt { path, is_plain: true }) = spell(&path) {
+                proptest::prop_assert_eq!(loose_path(&path), None);
+            }
+        });
     }
 
     #[test]

@@ -19,6 +19,10 @@ struct Row {
     code: &'static str,
     status: u16,
     title: &'static str,
+    /// What its problem documents begin with, up to the status.
+    problem_start: &'static str,
+    /// What follows their detail, up to the request's id.
+    problem_middle: &'static str,
     blame: Blame,
     aws: AwsRow,
 }
@@ -40,6 +44,9 @@ macro_rules! refusals {
 
         const TABLE: &[Row] = &[$(Row {
             refusal: Refusal::$name, code: $code, status: $status, title: $title, blame: Blame::$blame,
+            problem_start:
+                concat!("{\"type\":\"urn:tollgate:refusal:", $code, "\",\"title\":\"", $title, "\",\"status\":"),
+            problem_middle: concat!("\",\"code\":\"", $code, "\",\"request_id\":\""),
             aws: AwsRow { status: $aws_status, error_type: $aws_type, body: $aws_body },
         },)+];
 
@@ -156,6 +163,16 @@ impl Refusal {
 
     pub fn title(self) -> &'static str {
         self.row().title
+    }
+
+    /// What the problem document (RFC 9457) begins with, up to the status: the same for each, so written beforehand.
+    pub fn problem_start(self) -> &'static str {
+        self.row().problem_start
+    }
+
+    /// What follows the detail of the problem document, up to the request's id.
+    pub fn problem_middle(self) -> &'static str {
+        self.row().problem_middle
     }
 
     pub fn blame(self) -> Blame {

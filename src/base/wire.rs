@@ -5,8 +5,9 @@ use super::push_number;
 /// Appends a status line of HTTP/1.1; the reason is the status's own unless there is another.
 pub fn push_status_line(out: &mut Vec<u8>, status: u16, reason: Option<&[u8]>) {
     let digit = |at: u16| b'0' + (status / at % 10) as u8;
-    out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(&[digit(100), digit(10), digit(1), b' ']);
+    let mut start = *b"HTTP/1.1 000 ";
+    start[9..12].copy_from_slice(&[digit(100), digit(10), digit(1)]);
+    out.extend_from_slice(&start);
     let own = || StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
     out.extend_from_slice(reason.unwrap_or_else(|| own().as_bytes()));
     out.extend_from_slice(b"\r\n");

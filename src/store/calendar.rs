@@ -1,5 +1,7 @@
 //! Calendar periods in UTC as numbers that follow each other. Number 1 holds 1970-01-01; 0 means "never".
 
+use std::cell::Cell;
+
 use crate::config::Period;
 
 const DAY_MS: u64 = 86_400_000;
@@ -49,8 +51,23 @@ const ERA_DAYS: u64 = 146_097;
 /// From 0000-03-01, where the first era begins, to 1970-01-01.
 const EPOCH_DAY: u64 = 719_468;
 
+thread_local! {
+    /// The day that was asked about last, and its month: each request with a monthly quota asks, all day long.
+    static LAST_DAY: Cell<(u64, u64)> = const { Cell::new((u64::MAX, 0)) };
+}
+
 /// Months since January 1970, of a day since 1970-01-01, in the proleptic Gregorian calendar.
 fn month_of(day: u64) -> u64 {
+    let (last_day, month) = LAST_DAY.get();
+    if day == last_day {
+        return month;
+    }
+    let month = count_months(day);
+    LAST_DAY.set((day, month));
+    month
+}
+
+fn count_months(day: u64) -> u64 {
     let since_era_0 = day + EPOCH_DAY;
     let (era, day) = (since_era_0 / ERA_DAYS, since_era_0 % ERA_DAYS);
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;

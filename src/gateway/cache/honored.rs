@@ -9,7 +9,7 @@ use super::entry::Origin;
 use super::origin::{Asker, Keep, Terms, Validators, Variance, Variant, Vary, renewed, tags, terms};
 use super::purge::{Labels, Purges};
 use super::{AnswerHead, Entry};
-use crate::base::{FieldSpan, Fields, Now};
+use crate::base::{FieldSpan, FieldSpans, Fields, Now};
 
 /// What the leader of a fetch knows whose answer is stored as its origin says.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(super) struct Honored {
 #[derive(Debug)]
 pub(super) struct Asked {
     bytes: Vec<u8>,
-    spans: Vec<FieldSpan>,
+    spans: FieldSpans,
 }
 
 /// An answer that will be stored.
@@ -59,13 +59,11 @@ impl Asked {
             bytes.extend_from_slice(value);
             ends.push((middle, bytes.len()));
         });
-        let mut start = 0;
-        let span = |(middle, end): (usize, usize)| {
-            let span = FieldSpan::of(&bytes, &bytes[start..middle], &bytes[middle..end]);
+        let (mut start, mut spans) = (0, FieldSpans::with_capacity(ends.len()));
+        for (middle, end) in ends {
+            spans.push(FieldSpan::of(&bytes, &bytes[start..middle], &bytes[middle..end]));
             start = end;
-            span
-        };
-        let spans = ends.into_iter().map(span).collect();
+        }
         Asked { bytes, spans }
     }
 

@@ -26,8 +26,7 @@ impl Key {
 
     /// Appends a value so that where it ends is never in doubt: its length plus one, then its bytes.
     fn push_value(&mut self, value: &[u8]) {
-        let length = u32::try_from(value.len()).unwrap_or(u32::MAX - 1) + 1;
-        self.push_number(length);
+        self.push_number(length_of(value));
         self.push(value);
     }
 
@@ -73,6 +72,8 @@ pub(super) struct Shape {
 }
 
 const FIXED_BYTES: usize = 16;
+/// Four numbers, and the fixed part.
+const START_BYTES: usize = 4 * size_of::<u32>() + FIXED_BYTES;
 
 #[derive(Debug)]
 enum Parts {
@@ -153,26 +154,41 @@ impl Shape {
         head: &Head<'_>,
         parameter: impl Fn(usize) -> Option<&'p str>,
     ) -> Key {
-        let mut key = self.start(generations);
         match &self.parts {
             Parts::Target => {
-                key.push_value(head.path.as_bytes());
-                head.query.into_iter().for_each(|query| key.push_value(query.as_bytes()));
-                key.push_end();
+                let query_length = head.query.map_or(0, |query| length_of(query.as_bytes()));
+                let mut key = self.start(generations, [length_of(head.path.as_bytes()), query_length]);
+                key.push(head.path.as_bytes());
+                if let Some(query) = head.query {
+                    key.push(query.as_bytes());
+                }
+                key
             }
-            Parts::Declared(parts) => parts.iter().for_each(|part| part.push_values(&mut key, head, &parameter)),
+            Parts::Declared(parts) => {
+                let mut key = self.start(generations, [0, 0]);
+                parts.iter().for_each(|part| part.push_values(&mut key, head, &parameter));
+                key
+            }
         }
-        key
     }
 
-    /// What all keys of the route begin with, copied at one go.
-    fn start(&self, [stage, route]: [u32; 2]) -> Key {
-        let mut start = [0; 8 + FIXED_BYTES];
-        start[..4].copy_from_slice(&stage.to_le_bytes());
-        start[4..8].copy_from_slice(&route.to_le_bytes());
-        start[8..].copy_from_slice(&self.fixed);
-        Key(SmallVec::from_slice(&start))
+    /// What all keys of the route begin with, and the lengths of path and query where these follow: copied at one go.
+    fn start(&self, [stage, route]: [u32; 2], [path, query]: [u32; 2]) -> Key {
+        let mut start = [0; START_BYTES];
+        let (numbers, fixed) = start.split_at_mut(START_BYTES - FIXED_BYTES);
+        for (bytes, number) in numbers.as_chunks_mut().0.iter_mut().zip([stage, route, path, query]) {
+            *bytes = number.to_le_bytes();
+        }
+        fixed.copy_from_slice(&self.fixed);
+        let mut key = Key::new();
+        key.push(&start);
+        key
     }
+}
+
+/// Of a value that is there: one more than its bytes.
+fn length_of(value: &[u8]) -> u32 {
+    u32::try_from(value.len()).unwrap_or(u32::MAX - 1) + 1
 }
 
 fn half_digest(bytes: &[u8]) -> [u8; FIXED_BYTES] {

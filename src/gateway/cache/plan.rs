@@ -7,7 +7,7 @@ use super::origin::Keep;
 use super::outcome::Why;
 use super::refresh::{Refresh, asks_for_refresh, refresh};
 use super::{Key, Lookup, Outcome, Store};
-use crate::base::{Answer, Fields, Head, Now, Variant, is_token};
+use crate::base::{Answer, Fields, Head, Now, Variant, is_token, length_bit};
 use crate::config::{self, ErrorStyle, Fault, Invalidation, KeyPart, Method, Route, StageCache};
 
 /// What of a route's answers is shared in one variant of one stage.
@@ -226,8 +226,14 @@ impl Plan {
 }
 
 impl Told {
+    /// Of the names that tell something.
+    const LENGTHS: u64 = length_bit(6) | length_bit(13) | length_bit(14) | length_bit(17);
+
     fn of(fields: &Fields<'_>) -> Told {
         let mut told = Told::default();
+        if !fields.may_have(Told::LENGTHS) {
+            return told;
+        }
         // Few names have these lengths, so most fields cost one comparison of a number.
         fields.for_all(|name, value| match name.len() {
             6 if is_token(name, b"cookie") => told.credentials |= COOKIE,

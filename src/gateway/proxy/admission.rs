@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::change::note_change;
 use super::ctx::{Admitted, Ctx};
 use super::signature::bad_signature;
@@ -7,7 +9,7 @@ use crate::base::{Answer, Head, Refusal, Variant, loose_path};
 use crate::config::ErrorStyle;
 use crate::gateway::authorize::Policy;
 use crate::gateway::respond::{Grant, Reply, is_preflight};
-use crate::gateway::route::{self, Matched, Missed};
+use crate::gateway::route::{self, Matched, Missed, Params};
 use crate::gateway::snapshot::{Live, Plan, Stage, grant_of};
 use crate::gateway::{authorize, throttle};
 
@@ -34,33 +36,28 @@ pub(super) async fn admit(live: &Live, head: &Head<'_>, ctx: &mut Ctx) -> Result
     ctx.place.variant = Some(variant);
     ctx.facts.is_canary = stage.canary().map(|_| variant == Variant::Canary);
 
-    if let Some(reply) = answer_for_cors(stage, variant, &as_taken(stage, head), path, &mut ctx.cors) {
+    if let Some(reply) = answer_for_cors(stage, variant, head, path, &mut ctx.cors) {
         return Ok(Admission::Answered(reply));
     }
-    let matched =
-        stage.tree(variant).find(stage.method_of(head), path).map_err(|why| missed(why, head, stage.style()))?;
-    ctx.place.route = Some(matched.route);
-    let plan = stage.plan(variant, matched.route);
+    let mut values = Params::new();
+    let found = stage.tree(variant).find_with(stage.method_of(head), path, &mut values);
+    let route = found.map_err(|why| missed(why, head, stage.style()))?;
+    ctx.place.route = Some(route);
+    let plan = stage.plan(variant, route);
 
-    check_readings(&as_taken(stage, head), ctx, plan)?;
+    check_readings(head, stage, ctx, plan)?;
     let caller = authorize::check(plan.access, snapshot.keys(), stage_id, head)?;
     ctx.place.key = caller.key().map(|key| key.id());
     check_announced_body(head, plan)?;
 
     let grant = caller.member().map(grant_of);
     let started = ctx.facts.started;
-    let ticket = throttle::admit(&plan.limits, grant, matched.route, live.clock(), started).await?;
-    plan.checks.check_head(head, |at| matched.params.get(at).copied())?;
-    let params = matched.params.iter().map(|value| place_in(head.path, value)).collect();
-    ctx.admitted = Some(Admitted { ticket, params });
-    note_change(&as_taken(stage, head), ctx);
+    let ticket = throttle::admit(&plan.limits, grant, route, live.clock(), started).await?;
+    plan.checks.check_head(head, |at| values.get(at).copied())?;
+    let admitted = ctx.admitted.insert(Admitted { ticket, params: SmallVec::new() });
+    admitted.params.extend(values.iter().map(|value| place_in(head.path, value)));
+    note_change(head, stage.method_of(head), ctx);
     Ok(Admission::Admitted)
-}
-
-/// The head with the method that it is taken for. Made anew where it is needed: what is held while a request waits, an
-/// idle connection has room for.
-fn as_taken<'h>(stage: &Stage, head: &Head<'h>) -> Head<'h> {
-    Head { method: stage.method_of(head), ..*head }
 }
 
 /// Grants what answers may say of CORS; a preflight is answered at once, before anyone asks who sends it.
@@ -72,6 +69,7 @@ fn answer_for_cors(
     granted: &mut Option<Arc<Grant>>,
 ) -> Option<Box<Reply>> {
     let cors = stage.manners(variant).cors.as_ref()?;
+    let head = &Head { method: stage.method_of(head), ..*head };
     if has_own_options(stage, variant, head.method, path) {
         return None;
     }
@@ -93,13 +91,14 @@ fn take_place(live: &Live, ctx: &mut Ctx) -> Result<(), Answer> {
 }
 
 /// Refuses a path to an open route that a lenient back end could read as the path of a keyed one.
-fn check_readings(head: &Head<'_>, ctx: &Ctx, plan: &Plan) -> Result<(), Answer> {
-    let Some(loose) = (plan.access == Policy::Open).then(|| loose_path(head.path)).flatten() else { return Ok(()) };
-    let snapshot = &*ctx.snapshot;
+fn check_readings(head: &Head<'_>, stage: &Stage, ctx: &Ctx, plan: &Plan) -> Result<(), Answer> {
+    let is_doubtful = plan.access == Policy::Open && !ctx.is_path_plain;
+    let Some(loose) = is_doubtful.then(|| loose_path(head.path)).flatten() else { return Ok(()) };
+    let (snapshot, method) = (&*ctx.snapshot, stage.method_of(head));
     let Some(route::Place { stage: id, path }) = snapshot.domains().locate(head.host, &loose) else { return Ok(()) };
     let (stage, variant) = (snapshot.stage(id), ctx.place.variant.unwrap_or(Variant::Stable));
     let variant = if stage.canary().is_some() { variant } else { Variant::Stable };
-    match stage.tree(variant).find(head.method, path) {
+    match stage.tree(variant).find(method, path) {
         Ok(other) if stage.plan(variant, other.route).access != Policy::Open => Err(Answer::new(
             Refusal::MalformedRequest,
             "the path can be read as that of a route which needs an API key",

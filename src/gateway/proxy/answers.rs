@@ -17,7 +17,7 @@ use crate::gateway::cache::{self, AnswerHead, Entry, Outcome, Part, Validators};
 use crate::gateway::integrate::Mock;
 use crate::gateway::respond::{self, Asking, Custom, Refused, Reply, Response, Sink};
 use crate::gateway::route::Pattern;
-use crate::gateway::snapshot::{Live, facts_of};
+use crate::gateway::snapshot::{Live, Stage, facts_of};
 use crate::telemetry::{Facts, Line};
 
 impl Conductor {
@@ -87,7 +87,7 @@ fn line_of<'l>(asked: Option<&Asked<'l>>, client: IpAddr, ctx: &'l Ctx) -> Line<
         user_agent: asked.and_then(|asked| asked.head.fields.get("user-agent")),
         route: ctx.plan().map(|plan| &plan.series).or_else(|| stage.map(|stage| stage.series())),
         key: ctx.member().map(facts_of),
-        style: ctx.style(),
+        style: stage.map_or(ctx.snapshot.style(), Stage::style),
         format: stage.map_or(ctx.snapshot.format(), |stage| stage.format()),
     }
 }

@@ -7,7 +7,7 @@ use pingora_proxy::Session;
 use super::asked::HeadSize;
 use super::ctx::Ctx;
 use super::express::is_served_upgrade;
-use crate::base::{Answer, Head, Now, Refusal, RequestId, canonical_path};
+use crate::base::{Answer, Head, Now, Refusal, RequestId, spell};
 use crate::telemetry::Trace;
 
 /// Of one conversation over an upgraded connection, in either direction.
@@ -42,17 +42,20 @@ pub(super) fn identify(head: &Head<'_>, started: Now) -> (RequestId, Trace) {
 }
 
 /// Refuses a head that is too large or whose path has no one spelling.
-/// `head` has its path as it was sent; a canonical one that differs is kept in `ctx`.
+/// `head` has its path as it was sent; what is canonical and differs is kept in `ctx`.
 pub(super) fn check(head: &Head<'_>, size: HeadSize, ctx: &mut Ctx) -> Result<(), Answer> {
     if head.fields.len() > ctx.snapshot.limits().fields_max {
         return Err(Answer::new(Refusal::HeadersTooLarge, "the head has more fields than this gateway reads"));
     }
-    let canonical = canonical_path(head.path);
-    if let Ok(Cow::Owned(owned)) = &canonical {
-        ctx.canonical = Some(owned.as_str().into());
+    let spelt = spell(head.path);
+    if let Ok(spelt) = &spelt {
+        ctx.is_path_plain = spelt.is_plain;
+        if let Cow::Owned(canonical) = &spelt.path {
+            ctx.canonical = Some(canonical.as_str().into());
+        }
     }
     check_size(size, ctx.snapshot.limits().head_bytes_max)?;
-    canonical.map(drop).map_err(|fault| Answer::new(Refusal::MalformedRequest, fault.detail()))
+    spelt.map(drop).map_err(|fault| Answer::new(Refusal::MalformedRequest, fault.detail()))
 }
 
 /// Refuses a head of which this much was read.

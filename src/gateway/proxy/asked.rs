@@ -68,7 +68,8 @@ impl<'a> Asked<'a> {
         let peer = peer_of(session);
         let mut asked = Asked::of_parts(session.req_header(), peer, scheme);
         attribute(&mut asked.head, peer, trusted);
-        asked.at(canonical.as_deref())
+        asked.respell(canonical.as_deref());
+        asked
     }
 
     /// A request in parsed form, with its path as it was sent.
@@ -86,9 +87,11 @@ impl<'a> Asked<'a> {
         Asked { head, authority, protocol: protocol_of(request) }
     }
 
-    /// The same with its canonical path, where that differs from the path that was sent.
-    pub(super) fn at(self, canonical: Option<&'a str>) -> Asked<'a> {
-        Asked { head: Head { path: canonical.unwrap_or(self.head.path), ..self.head }, ..self }
+    /// Gives it its canonical path, where that differs from the path that was sent.
+    pub(super) fn respell(&mut self, canonical: Option<&'a str>) {
+        if let Some(path) = canonical {
+            self.head.path = path;
+        }
     }
 }
 

@@ -13,9 +13,10 @@ pub(super) struct Change {
     query: Option<String>,
 }
 
-/// Notes a request that may put stored answers out of date, in a stage that honours an origin.
-pub(super) fn note_change(head: &Head<'_>, ctx: &mut Ctx) {
-    if !is_unsafe(head.method) {
+/// Notes a request that may put stored answers out of date, in a stage that honours an origin. `method` is the one that
+/// it is taken for.
+pub(super) fn note_change(head: &Head<'_>, method: &str, ctx: &mut Ctx) {
+    if !is_unsafe(method) {
         return;
     }
     let Some(store) = ctx.stage().and_then(|stage| stage.honoring_cache()).cloned() else { return };

@@ -25,6 +25,8 @@ pub struct Ctx {
     pub(super) facts: Facts,
     /// The canonical path, where it differs from the path that was sent.
     pub(super) canonical: Option<Arc<str>>,
+    /// Whether the path can be read in one way only.
+    pub(super) is_path_plain: bool,
     pub(super) place: Place,
     pub(super) admitted: Option<Admitted>,
     /// What the cache did; `None` on routes without one.
@@ -102,10 +104,11 @@ impl Ctx {
         // Named one by one, so that a new one is not forgotten.
         #[rustfmt::skip]
         let Ctx {
-            snapshot: _, facts: _, canonical, place, admitted, cached, cors, is_warned, found, encoder, change, attempt, standing,
+            snapshot: _, facts: _, canonical, is_path_plain, place, admitted, cached, cors, is_warned, found, encoder, change, attempt, standing,
             in_flight,
         } = self;
         *canonical = None;
+        *is_path_plain = false;
         *place = Place::default();
         *admitted = None;
         *cached = None;
@@ -124,6 +127,7 @@ impl Ctx {
             snapshot,
             facts: Facts::new(id, trace, started),
             canonical: None,
+            is_path_plain: false,
             place: Place::default(),
             admitted: None,
             cached: None,
@@ -149,8 +153,13 @@ impl Ctx {
 
     /// The plan of the route that was found.
     pub(super) fn plan(&self) -> Option<&Plan> {
-        let variant = self.place.variant?;
-        Some(self.stage()?.plan(variant, self.place.route?))
+        self.route().map(|(_, plan)| plan)
+    }
+
+    /// The same with its stage.
+    pub(super) fn route(&self) -> Option<(&Stage, &Plan)> {
+        let (stage, variant) = (self.stage()?, self.place.variant?);
+        Some((stage, stage.plan(variant, self.place.route?)))
     }
 
     /// Whether answers of the request's API are compressed.

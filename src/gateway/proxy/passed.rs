@@ -12,6 +12,7 @@ use super::ctx::Ctx;
 use crate::base::{Answer, Head};
 use crate::gateway::cache;
 use crate::gateway::integrate::{BackEnd, Target, ask_for_trailers, takes_trailers};
+use crate::gateway::snapshot::{Plan, Stage};
 use crate::gateway::transform::{Cleaning, Context, Outgoing};
 
 /// Writes the back end's request over Pingora's copy of the client's.
@@ -37,8 +38,11 @@ pub(super) fn write_request(session: &mut Session, head: &mut RequestHeader, ctx
 
 /// What the gateway knows of a request that was matched; its body is not among it.
 pub(super) fn context<'a>(asked: &Asked<'a>, ctx: &'a Ctx) -> Option<Context<'a>> {
-    let (stage, plan) = (ctx.stage()?, ctx.plan()?);
-    Some(Context {
+    ctx.route().map(|route| context_at(route, asked, ctx))
+}
+
+fn context_at<'a>((stage, plan): (&'a Stage, &'a Plan), asked: &Asked<'a>, ctx: &'a Ctx) -> Context<'a> {
+    Context {
         request_id: ctx.facts.request_id.as_bytes(),
         api: &stage.name().api,
         stage: &stage.name().stage,
@@ -49,15 +53,16 @@ pub(super) fn context<'a>(asked: &Asked<'a>, ctx: &'a Ctx) -> Option<Context<'a>
         trace: &ctx.facts.trace,
         body: b"",
         path_overrides: &[],
-    })
+    }
 }
 
 /// Hands what is to be sent to `use_it`. `None` for a request without an HTTP integration.
 pub(super) fn with_outgoing<R>(asked: &Asked<'_>, ctx: &Ctx, use_it: impl FnOnce(&Outgoing<'_>) -> R) -> Option<R> {
-    let Target::Http(http) = &ctx.plan()?.target else { return None };
-    let (path, context) = (asked.head.path, context(asked, ctx)?);
+    let (stage, plan) = ctx.route()?;
+    let Target::Http(http) = &plan.target else { return None };
+    let (path, context) = (asked.head.path, context_at((stage, plan), asked, ctx));
     let params = ctx.params(path);
-    let head = Head { method: ctx.stage()?.method_of(&asked.head), ..asked.head };
+    let head = Head { method: stage.method_of(&asked.head), ..asked.head };
     Some(use_it(&http.outgoing(&head, &params, &context)))
 }
 

@@ -101,16 +101,11 @@ impl Refused<'_> {
     fn problem(&self, out: &mut Vec<u8>) {
         let (answer, refusal) = (self.answer, self.answer.refusal);
         out.reserve(256 + answer.detail.len());
-        for part in ["{\"type\":\"urn:tollgate:refusal:", refusal.code(), "\",\"title\":\"", refusal.title()] {
-            out.extend_from_slice(part.as_bytes());
-        }
-        out.extend_from_slice(b"\",\"status\":");
+        out.extend_from_slice(refusal.problem_start().as_bytes());
         push_number(out, self.status().into());
         out.extend_from_slice(b",\"detail\":\"");
         push_escaped(out, answer.detail.as_bytes());
-        for part in ["\",\"code\":\"", refusal.code(), "\",\"request_id\":\""] {
-            out.extend_from_slice(part.as_bytes());
-        }
+        out.extend_from_slice(refusal.problem_middle().as_bytes());
         out.extend_from_slice(self.request_id.as_bytes());
         out.push(b'"');
         if !answer.violations().is_empty() {
@@ -161,17 +156,17 @@ impl<S: Sink> Sink for Beside<'_, S> {
 /// draft-ietf-httpapi-ratelimit-headers, section 3.
 fn rate_fields(rate: &RateFacts, sink: &mut impl Sink) {
     let RateFacts { policy, limit, window_s, remaining, reset_s } = rate;
-    sink.field("ratelimit", |out| push_item(out, policy, (";r=", *remaining), (";t=", (*reset_s).into())));
-    sink.field("ratelimit-policy", |out| push_item(out, policy, (";q=", *limit), (";w=", (*window_s).into())));
+    sink.field("ratelimit", |out| push_item(out, policy, (b";r=", *remaining), (b";t=", (*reset_s).into())));
+    sink.field("ratelimit-policy", |out| push_item(out, policy, (b";q=", *limit), (b";w=", (*window_s).into())));
 }
 
 /// `"policy";a=1;b=2` (RFC 9651 section 3.3).
-fn push_item(out: &mut Vec<u8>, policy: &str, first: (&str, u64), second: (&str, u64)) {
-    for part in ["\"", policy, "\""] {
-        out.extend_from_slice(part.as_bytes());
-    }
+fn push_item(out: &mut Vec<u8>, policy: &str, first: (&[u8; 3], u64), second: (&[u8; 3], u64)) {
+    out.push(b'"');
+    out.extend_from_slice(policy.as_bytes());
+    out.push(b'"');
     for (name, number) in [first, second] {
-        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(name);
         push_number(out, number);
     }
 }

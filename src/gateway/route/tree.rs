@@ -110,10 +110,17 @@ impl Tree {
 
     /// The best route for a canonical path and a method.
     pub fn find<'h>(&self, method: &str, path: &'h str) -> Result<Matched<'h>, Missed> {
+        let mut params = Params::new();
+        let route = self.find_with(method, path, &mut params)?;
+        Ok(Matched { route, params })
+    }
+
+    /// The same, for who has a place for the values of the path parameters: an empty list.
+    pub fn find_with<'h>(&self, method: &str, path: &'h str, params: &mut Params<'h>) -> Result<RouteId, Missed> {
         let asked = self.asked(method);
         let mut found = None;
-        self.walk(NodeId::ROOT, rest_of(path), &mut Params::new(), &mut |methods, params| {
-            found = asked.pick(methods).map(|route| Matched { route, params: params.clone() });
+        self.walk(NodeId::ROOT, rest_of(path), params, &mut |methods, _| {
+            found = asked.pick(methods);
             found.is_some()
         });
         found.ok_or_else(|| self.missed(method, path))
@@ -163,7 +170,8 @@ impl Tree {
         }
     }
 
-    /// Visits the methods of every path that fits, most specific first, until `visit` returns true.
+    /// Visits the methods of every path that fits, most specific first, until `visit` returns true: then `params` stay as
+    /// they were there.
     fn walk<'t, 'h>(
         &'t self,
         at: NodeId,
@@ -194,9 +202,11 @@ impl Tree {
         }
         let Some(greedy) = &node.greedy else { return false };
         params.push(rest);
-        let done = visit(greedy, params);
-        params.pop();
-        done
+        let is_done = visit(greedy, params);
+        if !is_done {
+            params.pop();
+        }
+        is_done
     }
 }
 

@@ -1,7 +1,7 @@
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::base::Head;
+use crate::base::{Head, is_plain};
 use crate::telemetry::Trace;
 use crate::template::Override;
 
@@ -89,22 +89,40 @@ pub(super) fn write_address(address: IpAddr, out: &mut Vec<u8>) {
 
 /// The formatter takes a thousand instructions for an address, and each request states two.
 fn write_v4(address: Ipv4Addr, out: &mut Vec<u8>) {
-    // The dots stand already.
-    let (mut text, mut len) = ([b'.'; 16], 0);
+    let (mut text, mut len) = ([0; 16], 0);
     for octet in address.octets() {
-        if octet >= 100 {
-            text[len] = b'0' + octet / 100;
-            len += 1;
-        }
-        if octet >= 10 {
-            text[len] = b'0' + octet / 10 % 10;
-            len += 1;
-        }
-        text[len] = b'0' + octet % 10;
-        len += 2;
+        let (digits, digits_len) = OCTETS[usize::from(octet)];
+        // Always four bytes: what is too much is written over by the next.
+        text[len..len + 4].copy_from_slice(&digits);
+        len += digits_len + 1;
     }
     out.extend_from_slice(&text[..len - 1]);
 }
+
+/// The digits of each octet with a dot behind them, and how many there are.
+static OCTETS: [([u8; 4], usize); 256] = {
+    let mut octets = [([b'.'; 4], 1); 256];
+    let mut octet = 0;
+    while octet < octets.len() {
+        let (digits, len) = &mut octets[octet];
+        let mut rest = octet;
+        *len = if octet >= 100 {
+            3
+        } else if octet >= 10 {
+            2
+        } else {
+            1
+        };
+        let mut at = *len;
+        while at > 0 {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        octet += 1;
+    }
+    octets
+};
 
 /// RFC 7239 section 4: an IPv6 address stands in brackets and quotes; a host is quoted since it may hold a port.
 fn write_forwarded(head: &Head<'_>, context: &Context<'_>, out: &mut Vec<u8>) {
@@ -123,6 +141,9 @@ fn write_forwarded(head: &Head<'_>, context: &Context<'_>, out: &mut Vec<u8>) {
 
 /// RFC 9110 section 5.6.4: what would end or escape a quoted string is escaped.
 fn push_quoted(text: &[u8], out: &mut Vec<u8>) {
+    if is_plain(text) {
+        return out.extend_from_slice(text);
+    }
     let mut rest = text;
     while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
         out.extend_from_slice(&rest[..at]);

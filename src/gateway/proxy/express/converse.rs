@@ -12,7 +12,7 @@ use super::handover::HandedOver;
 use super::head::{HeadFault, RequestHead, read_request};
 use super::reply::{self, Form, Unread};
 use super::response::Manner;
-use crate::base::{Answer, FieldSpan, Now, Refusal};
+use crate::base::{Answer, FieldSpans, Now, Refusal};
 use crate::gateway::proxy::answers::tell;
 use crate::gateway::proxy::arrival;
 use crate::gateway::proxy::asked::{Asked, HeadSize};
@@ -93,11 +93,11 @@ impl Express {
 
     /// Answers what was sent at once, and what follows until there is nothing more to read.
     async fn serve<W: Wire>(&self, client: &mut Client<W>, desk: &mut Desk, idle_since: &mut Now) -> Next {
-        let Desk { input, spans, paper } = desk;
+        let Desk { input, spans, last_host, paper } = desk;
         input.begin(&mut client.read_after);
         let mut started = self.live.clock().now();
         loop {
-            let read = if input.is_empty() { Ok(None) } else { read_request(input.bytes(), spans) };
+            let read = if input.is_empty() { Ok(None) } else { read_request(input.bytes(), spans, last_host) };
             let answered = match read {
                 Ok(Some(mut head)) => {
                     client.requests += 1;
@@ -158,7 +158,7 @@ impl Express {
         let now = self.live.clock().now();
         let manner = Manner { is_http_11: true, keeps_alive: false };
         let form = Form { asked: None, manner, is_head_only: false, now };
-        let rest = paper.sheet().write(Held::Refused(answer), form, &mut ctx);
+        let rest = paper.sheet().write(&mut Held::Refused(answer), form, &mut ctx);
         let patience = ctx.snapshot.limits().body_timeout;
         let is_sent = reply::send(client, &paper.output, &rest, patience).await;
         tell(&self.live, None, client.ip, &ctx, now);
@@ -170,7 +170,7 @@ impl Express {
         &self,
         client: &mut Client<W>,
         paper: &mut Paper,
-        (head, bytes, spans): (&RequestHead<'_>, &[u8], &[FieldSpan]),
+        (head, bytes, spans): (&RequestHead<'_>, &[u8], &FieldSpans),
         started: Now,
         ended: &mut Now,
     ) -> Answered {
@@ -183,12 +183,17 @@ impl Express {
         let mut ctx = paper.context(&self.live, started, identity);
         ctx.standing.is_first = client.requests == 1;
         ctx.facts.client_subject.clone_from(&client.subject);
-        let way = self.judge(&sent, head.size(), &mut ctx).await;
+        let checked = arrival::check(&sent.head, head.size(), &mut ctx);
         let canonical = ctx.canonical.clone();
-        let asked = sent.at(canonical.as_deref());
-        let sent = Sent { asked: &asked, head, body: &bytes[head.len..] };
+        sent.respell(canonical.as_deref());
+        let asked = &sent;
+        let way = match checked {
+            Ok(()) => self.judge(asked, &mut ctx).await,
+            Err(answer) => Way::Held(Held::Refused(answer)),
+        };
+        let sent = Sent { asked, head, body: &bytes[head.len..] };
         let answered = match way {
-            Way::Held(held) => self.reply(client, paper, sent, &mut ctx, held, false).await,
+            Way::Held(mut held) => self.reply(client, paper, sent, &mut ctx, &mut held, false).await,
             // Boxed, so that an idle connection does not hold the room that an exchange needs.
             Way::PassOn => Box::pin(self.pass_on_or_refuse(client, paper, sent, &mut ctx)).await,
             Way::HandOver => {
@@ -197,7 +202,7 @@ impl Express {
             }
         };
         *ended = self.live.clock().now();
-        tell(&self.live, Some(&asked), asked.head.client, &ctx, *ended);
+        tell(&self.live, Some(asked), asked.head.client, &ctx, *ended);
         paper.keep(ctx);
         answered
     }
@@ -218,7 +223,7 @@ impl Express {
             Passed::Cut => Answered::Over(Next::Cut),
             Passed::ClosedEarly => Answered::Over(Next::CloseGently),
             Passed::Refused { answer, is_body_touched } => {
-                self.reply(client, paper, sent, ctx, Held::Refused(answer), is_body_touched).await
+                self.reply(client, paper, sent, ctx, &mut Held::Refused(answer), is_body_touched).await
             }
         }
     }
@@ -230,7 +235,7 @@ impl Express {
         paper: &mut Paper,
         Sent { asked, head, body }: Sent<'_>,
         ctx: &mut Ctx,
-        held: Held,
+        held: &mut Held,
         is_body_touched: bool,
     ) -> Answered {
         let unread = if is_body_touched { Unread::Left } else { Unread::of(head, body) };

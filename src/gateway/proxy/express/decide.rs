@@ -6,8 +6,7 @@ use crate::gateway::cache::{Entry, Lookup};
 use crate::gateway::integrate::Target;
 use crate::gateway::proxy::admission::{self, Admission};
 use crate::gateway::proxy::answers::{fixed, hit, not_cached, select, unserved};
-use crate::gateway::proxy::arrival;
-use crate::gateway::proxy::asked::{Asked, HeadSize};
+use crate::gateway::proxy::asked::Asked;
 use crate::gateway::proxy::cached::{look_up, note, note_lookup};
 use crate::gateway::proxy::ctx::Ctx;
 use crate::gateway::proxy::fetches::Order;
@@ -33,18 +32,13 @@ pub(super) enum Held {
 }
 
 impl Express {
-    /// Judges a head whose path is as it was sent; its canonical path is in `ctx` after that.
-    pub(super) async fn judge(&self, sent: &Asked<'_>, size: HeadSize, ctx: &mut Ctx) -> Way {
-        if let Err(answer) = arrival::check(&sent.head, size, ctx) {
-            return Way::Held(Held::Refused(answer));
-        }
-        let canonical = ctx.canonical.clone();
-        let head = Head { path: canonical.as_deref().unwrap_or(sent.head.path), ..sent.head };
-        if let Some(reply) = self.live.issuance().answer(&head) {
+    /// Judges a request with its canonical path, which [`check`](crate::gateway::proxy::arrival::check) has nothing against.
+    pub(super) async fn judge(&self, asked: &Asked<'_>, ctx: &mut Ctx) -> Way {
+        if let Some(reply) = self.live.issuance().answer(&asked.head) {
             return Way::Held(Held::Fixed(Box::new(reply)));
         }
-        match admission::admit(&self.live, &head, ctx).await {
-            Ok(Admission::Admitted) => self.decide(&sent.at(canonical.as_deref()), ctx),
+        match admission::admit(&self.live, &asked.head, ctx).await {
+            Ok(Admission::Admitted) => self.decide(asked, ctx),
             Ok(Admission::Answered(reply)) => Way::Held(Held::Fixed(reply)),
             Err(answer) => Way::Held(Held::Refused(answer)),
         }

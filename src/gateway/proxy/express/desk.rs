@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
+use super::authority::LastHost;
 use super::reply::{COPIED_BYTES_MAX, Sheet};
 use super::shelf::Shelf;
-use crate::base::{FieldSpan, Now, RequestId};
+use crate::base::{FieldSpans, Now, RequestId};
 use crate::gateway::proxy::ctx::Ctx;
 use crate::gateway::snapshot::{Current, Live, Snapshot};
 use crate::telemetry::Trace;
@@ -13,7 +14,8 @@ const HEAD_BUFFER_BYTES: usize = 32 << 10;
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) input: Input,
-    pub(super) spans: Vec<FieldSpan>,
+    pub(super) spans: FieldSpans,
+    pub(super) last_host: LastHost,
     pub(super) paper: Paper,
 }
 
@@ -44,7 +46,7 @@ pub(super) struct Bench {
     /// What the back end sent so far: `answer[..filled]`.
     pub(super) answer: Vec<u8>,
     pub(super) filled: usize,
-    pub(super) spans: Vec<FieldSpan>,
+    pub(super) spans: FieldSpans,
 }
 
 /// The line of `Date`, written once a second.
@@ -63,7 +65,7 @@ impl Default for DateStamp {
 impl Desk {
     fn new(live: &Live) -> Desk {
         let paper = Paper::new(live, Vec::with_capacity(COPIED_BYTES_MAX + 1024));
-        Desk { input: Input::new(), spans: Vec::with_capacity(32), paper }
+        Desk { input: Input::new(), spans: FieldSpans::with_capacity(32), last_host: LastHost::default(), paper }
     }
 }
 
@@ -134,7 +136,9 @@ impl Input {
 
     /// Takes the bytes of a request that is over, and goes on with those after it.
     pub(super) fn discard(&mut self, len: usize, read_after: &mut Vec<u8>) {
-        self.buffer.copy_within(len..self.filled, 0);
+        if len < self.filled {
+            self.buffer.copy_within(len..self.filled, 0);
+        }
         self.filled -= len;
         self.append(read_after);
     }

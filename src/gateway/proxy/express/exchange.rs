@@ -17,7 +17,7 @@ use super::head::Framing;
 use super::pump::Rest;
 use super::response::{ResponseHead, read_response};
 use super::upload::{Upload, alongside};
-use crate::base::{Answer, FieldSpan, Fields, Now, Refusal, push_line, push_number_line};
+use crate::base::{Answer, FieldSpans, Fields, Now, Refusal, push_line, push_number_line};
 use crate::gateway::integrate::{Failure, Pick, may_retry};
 use crate::gateway::proxy::answers::note_refusal;
 use crate::gateway::proxy::asked::Asked;
@@ -243,7 +243,7 @@ async fn read_head(
     from: &mut ReadHalf<'_>,
     answer: &mut Vec<u8>,
     filled: &mut usize,
-    spans: &mut Vec<FieldSpan>,
+    spans: &mut FieldSpans,
     is_answer_to_head: bool,
 ) -> Result<ResponseHead, Broken> {
     let malformed = |why: &'static str| Broken::BackEnd(Failure::Malformed, why.into());

@@ -1,9 +1,10 @@
 //! What reads bytes from the network here, for fuzz targets.
 
+use super::authority::LastHost;
 use super::chunks::Chunks;
 use super::head::{Framing, HeadFault, read_request};
 use super::response::read_response;
-use crate::base::{FieldSpan, Scheme};
+use crate::base::{FieldSpans, Scheme};
 
 /// How a body goes on behind a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +34,8 @@ pub struct Request {
 /// # Errors
 /// Why it is refused.
 pub fn request(bytes: &[u8]) -> Result<Option<Request>, &'static str> {
-    let mut spans = Vec::new();
-    let read = read_request(bytes, &mut spans).map_err(|fault| match fault {
+    let (mut spans, mut last_host) = (FieldSpans::default(), LastHost::default());
+    let read = read_request(bytes, &mut spans, &mut last_host).map_err(|fault| match fault {
         HeadFault::Malformed(why) => why,
         HeadFault::TooManyFields => "too many fields",
     })?;
@@ -65,12 +66,12 @@ pub fn answer(
     bytes: &[u8],
     is_answer_to_head: bool,
 ) -> Result<Option<(u16, usize, Vec<(Vec<u8>, Vec<u8>)>)>, &'static str> {
-    let mut spans = Vec::new();
+    let mut spans = FieldSpans::default();
     let read = read_response(bytes, &mut spans, is_answer_to_head)?;
     Ok(read.map(|read| (read.status, read.len, fields(bytes, &spans))))
 }
 
-fn fields(bytes: &[u8], spans: &[FieldSpan]) -> Vec<(Vec<u8>, Vec<u8>)> {
+fn fields(bytes: &[u8], spans: &FieldSpans) -> Vec<(Vec<u8>, Vec<u8>)> {
     spans.iter().map(|span| (span.name(bytes).to_vec(), span.value(bytes).to_vec())).collect()
 }
 

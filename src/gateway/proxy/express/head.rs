@@ -1,10 +1,10 @@
 use std::mem::MaybeUninit;
 use std::net::IpAddr;
 
-use crate::base::{FieldSpan, Fields, Head, Scheme, is_token};
+use super::authority::{Authority, LastHost, is_of_authority};
+use crate::base::{FieldSpan, FieldSpans, Fields, Head, Scheme, is_token};
 use crate::config::{FIELDS_MAX, Limits};
 use crate::gateway::proxy::asked::{Asked, HeadSize};
-use crate::gateway::snapshot::host_of;
 
 const LINE_END: &str = "a line does not end in a carriage return and a line feed";
 
@@ -16,8 +16,7 @@ const LINE_END: &str = "a line does not end in a carriage return and a line feed
 pub(super) struct RequestHead<'b> {
     method: &'b str,
     target: Target<'b>,
-    /// Host and port as the client asked for them.
-    authority: &'b str,
+    authority: Authority<'b>,
     pub(super) is_http_11: bool,
     pub(super) framing: Framing,
     /// In bytes: where the body begins.
@@ -52,7 +51,8 @@ impl From<&'static str> for HeadFault {
 /// Reads a head from the start of `bytes`; `None`: it is not whole yet.
 pub(super) fn read_request<'b>(
     bytes: &'b [u8],
-    spans: &mut Vec<FieldSpan>,
+    spans: &mut FieldSpans,
+    last_host: &'b mut LastHost,
 ) -> Result<Option<RequestHead<'b>>, HeadFault> {
     if bytes.first() == Some(&b'\n') {
         return Err(LINE_END.into());
@@ -80,7 +80,7 @@ pub(super) fn read_request<'b>(
     let is_http_11 = version == 1;
     let framing = seen.framing(is_http_11)?;
     let target = Target::split(target)?;
-    let authority = seen.authority(target.authority, is_http_11)?;
+    let authority = seen.authority(target.authority, is_http_11, last_host)?;
     if method == "CONNECT" {
         return Err("this gateway is no tunnel".into());
     }
@@ -100,17 +100,17 @@ pub(super) fn read_request<'b>(
 impl<'b> RequestHead<'b> {
     /// The request as the phases see it, with its path as it was sent. `bytes` and `spans` are what it was read from and
     /// into.
-    pub(super) fn asked(&self, bytes: &'b [u8], spans: &'b [FieldSpan], client: IpAddr, scheme: Scheme) -> Asked<'b> {
+    pub(super) fn asked(&self, bytes: &'b [u8], spans: &'b FieldSpans, client: IpAddr, scheme: Scheme) -> Asked<'b> {
         let head = Head {
             method: self.method,
-            host: host_of(self.authority),
+            host: self.authority.host,
             path: self.target.path,
             query: self.target.query,
             fields: Fields::Wire { bytes, spans },
             client,
             scheme,
         };
-        Asked { head, authority: self.authority, protocol: if self.is_http_11 { "HTTP/1.1" } else { "HTTP/1.0" } }
+        Asked { head, authority: self.authority.text, protocol: if self.is_http_11 { "HTTP/1.1" } else { "HTTP/1.0" } }
     }
 
     /// Takes its number among the requests of its connection: the last that this may have ends it.
@@ -157,7 +157,7 @@ fn check_line_ends(head: &[u8]) -> Result<(), HeadFault> {
 /// What the fields say about the connection and the body.
 #[derive(Default)]
 struct Seen<'b> {
-    host: Option<&'b str>,
+    host: Option<&'b [u8]>,
     length: Option<u64>,
     is_chunked: bool,
     says_close: bool,
@@ -184,9 +184,7 @@ impl<'b> Seen<'b> {
     }
 
     fn note_host(&mut self, value: &'b [u8]) -> Result<(), HeadFault> {
-        let is_authority = !value.is_empty() && value.iter().all(|byte| is_of_authority(*byte));
-        let host = std::str::from_utf8(value).ok().filter(|_| is_authority);
-        match self.host.replace(host.ok_or("the Host field is not a host and a port")?) {
+        match self.host.replace(value) {
             Some(_) => Err("the request has two Host fields".into()),
             None => Ok(()),
         }
@@ -226,13 +224,22 @@ impl<'b> Seen<'b> {
     }
 
     /// Host and port that the request is for. RFC 9112 section 3.2.2: a target in absolute form must say the same.
-    fn authority(&self, of_target: Option<&'b str>, is_http_11: bool) -> Result<&'b str, HeadFault> {
-        match (self.host, of_target) {
-            (None, _) if is_http_11 => Err("the request has no Host field".into()),
-            (Some(host), Some(target)) if !host.eq_ignore_ascii_case(target) => {
-                Err("the Host field and the request target contradict each other".into())
-            }
-            (host, target) => Ok(host.or(target).unwrap_or_default()),
+    fn authority(
+        &self,
+        of_target: Option<&'b str>,
+        is_http_11: bool,
+        last_host: &'b mut LastHost,
+    ) -> Result<Authority<'b>, HeadFault> {
+        let Some(host) = self.host else {
+            return match is_http_11 {
+                true => Err("the request has no Host field".into()),
+                false => Ok(of_target.map(Authority::of).unwrap_or_default()),
+            };
+        };
+        let host = last_host.read(host).ok_or("the Host field is not a host and a port")?;
+        match of_target.is_some_and(|target| !host.text.eq_ignore_ascii_case(target)) {
+            true => Err("the Host field and the request target contradict each other".into()),
+            false => Ok(host),
         }
     }
 }
@@ -263,27 +270,6 @@ pub(super) fn looks_like_framing(name: &[u8]) -> bool {
     ends(b'c', b'h') && is_spelt(b"contentlength") || ends(b't', b'g') && is_spelt(b"transferencoding")
 }
 
-/// RFC 3986 section 3.2.2, without the comma, which is where a joined list shows.
-pub(super) const fn is_of_authority(byte: u8) -> bool {
-    AUTHORITY[byte as usize]
-}
-
-static AUTHORITY: [bool; 256] = {
-    let mut of_authority = [false; 256];
-    let mut byte = 0;
-    while byte < of_authority.len() {
-        of_authority[byte] = (byte as u8).is_ascii_alphanumeric();
-        byte += 1;
-    }
-    let others = b"-._~%!$&'()*+;=:[]";
-    let mut at = 0;
-    while at < others.len() {
-        of_authority[others[at] as usize] = true;
-        at += 1;
-    }
-    of_authority
-};
-
 /// RFC 9110 section 8.6: digits and nothing else.
 pub(super) fn read_length(value: &[u8]) -> Option<u64> {
     let is_plain = !value.is_empty() && value.len() <= 19 && value.iter().all(u8::is_ascii_digit);
@@ -301,17 +287,19 @@ struct Target<'b> {
 
 impl<'b> Target<'b> {
     fn split(target: &'b str) -> Result<Target<'b>, HeadFault> {
-        if target.bytes().any(|byte| byte == b'#') {
-            return Err("the request target holds a fragment".into());
-        }
         let (authority, rest) = match target.as_bytes().first() {
             Some(b'/' | b'*') => (None, target),
             _ => Target::absolute(target)?,
         };
-        let (path, query) = match rest.bytes().position(|byte| byte == b'?') {
-            Some(at) => (&rest[..at], Some(&rest[at + 1..])),
+        let (path, query) = match rest.bytes().position(|byte| matches!(byte, b'?' | b'#')) {
+            Some(at) => (&rest[..at], Some(&rest[at..])),
             None => (rest, None),
         };
+        // Either in its place or behind a query.
+        if query.is_some_and(|query| query.as_bytes().contains(&b'#')) {
+            return Err("the request target holds a fragment".into());
+        }
+        let query = query.map(|query| &query[1..]);
         // An absolute target may end after its authority.
         let path = if path.is_empty() { "/" } else { path };
         Ok(Target { len: target.len(), authority, path, query })
@@ -338,9 +326,9 @@ mod tests {
     /// What is refused is a sentence that holds `expected`, what is read is "METHOD host path query framing keep".
     #[track_caller]
     fn check(head: &str, expected: Result<&str, &str>) {
-        let mut spans = Vec::new();
+        let mut spans = FieldSpans::default();
         let bytes = head.as_bytes();
-        match (read_request(bytes, &mut spans), expected) {
+        match (read_request(bytes, &mut spans, &mut LastHost::default()), expected) {
             (Ok(Some(read)), Ok(expected)) => {
                 let asked = read.asked(bytes, &spans, [127, 0, 0, 1].into(), Scheme::Http);
                 let Head { method, host, path, query, .. } = asked.head;
@@ -421,7 +409,13 @@ mod tests {
     fn a_part_of_a_head_is_waited_for() {
         let head = "GET /a HTTP/1.1\r\nHost: x\r\nX-A: b\r\n\r\n";
         for end in 0..head.len() {
-            assert!(matches!(read_request(&head.as_bytes()[..end], &mut Vec::new()), Ok(None)), "{end}");
+            assert!(
+                matches!(
+                    read_request(&head.as_bytes()[..end], &mut FieldSpans::default(), &mut LastHost::default()),
+                    Ok(None)
+                ),
+                "{end}"
+            );
         }
     }
 }

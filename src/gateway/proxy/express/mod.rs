@@ -14,6 +14,7 @@
 //! buffers and its connections to back ends are shared with nobody.
 
 mod alarm;
+mod authority;
 mod broken;
 mod chunks;
 mod client;

@@ -76,31 +76,31 @@ pub(super) struct Sheet<'s> {
 
 impl Sheet<'_> {
     /// Writes an answer and notes it in `ctx`. Returns what of its body is to be sent behind it.
-    pub(super) fn write(&mut self, held: Held, form: Form<'_>, ctx: &mut Ctx) -> Bytes {
+    pub(super) fn write(&mut self, held: &mut Held, form: Form<'_>, ctx: &mut Ctx) -> Bytes {
         self.out.clear();
         match held {
             Held::Refused(answer) => {
                 self.refused(answer, form, ctx);
                 Bytes::new()
             }
-            Held::Fixed(reply) => self.fixed(*reply, form, ctx),
+            Held::Fixed(reply) => self.fixed(reply, form, ctx),
             Held::Stored(entry) => {
-                note(ctx, hit(&entry, form.now));
+                note(ctx, hit(entry, form.now));
                 let Some(lines) = entry.lines() else {
-                    let reply = stored(&entry, form.now, ctx);
-                    return self.fixed(reply, form, ctx);
+                    let reply = stored(entry, form.now, ctx);
+                    return self.fixed(&reply, form, ctx);
                 };
                 self.out.extend_from_slice(lines);
-                stored_fields(&entry, form.now, ctx, self.out);
+                stored_fields(entry, form.now, ctx, self.out);
                 self.end(entry.status.as_u16(), entry.is_dated(), form, ctx);
                 self.body(&entry.body, form, ctx)
             }
         }
     }
 
-    fn refused(&mut self, mut answer: Answer, form: Form<'_>, ctx: &mut Ctx) {
-        note_refusal(&mut answer, ctx);
-        let status = with_refused(&answer, form.asked, ctx, |refused| {
+    fn refused(&mut self, answer: &mut Answer, form: Form<'_>, ctx: &mut Ctx) {
+        note_refusal(answer, ctx);
+        let status = with_refused(answer, form.asked, ctx, |refused| {
             self.scratch.clear();
             refused.body(self.scratch);
             push_status_line(self.out, refused.status(), None);
@@ -115,7 +115,7 @@ impl Sheet<'_> {
         }
     }
 
-    fn fixed(&mut self, reply: Reply, form: Form<'_>, ctx: &mut Ctx) -> Bytes {
+    fn fixed(&mut self, reply: &Reply, form: Form<'_>, ctx: &mut Ctx) -> Bytes {
         let seal = ctx.seal();
         push_status_line(self.out, reply.status, None);
         for (name, value) in &reply.fields {

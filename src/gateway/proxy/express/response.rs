@@ -6,7 +6,7 @@ use super::desk::DateStamp;
 use super::downstream::Heard;
 use super::head::read_length;
 use super::pump::{Coding, Rest};
-use crate::base::{FieldSpan, Fields, Now, is_token, push_line, push_number_line, push_status_line};
+use crate::base::{FieldSpan, FieldSpans, Fields, Now, is_token, push_line, push_number_line, push_status_line};
 use crate::gateway::respond::Seal;
 use crate::gateway::transform::Cleaning;
 
@@ -37,7 +37,7 @@ pub(super) struct Manner {
 /// Reads a head from the start of `bytes`; `None`: it is not whole yet. The error says what is wrong with it.
 pub(super) fn read_response(
     bytes: &[u8],
-    spans: &mut Vec<FieldSpan>,
+    spans: &mut FieldSpans,
     is_answer_to_head: bool,
 ) -> Result<Option<ResponseHead>, &'static str> {
     let mut fields = [const { MaybeUninit::uninit() }; FIELDS_MAX];
@@ -211,7 +211,7 @@ mod tests {
 
     #[track_caller]
     fn check(head: &str, expected: Result<(u16, Rest, bool), &str>) {
-        let found = read_response(head.as_bytes(), &mut Vec::new(), false);
+        let found = read_response(head.as_bytes(), &mut FieldSpans::default(), false);
         let found = found.map(|head| head.map(|head| (head.status, head.rest, head.keeps_alive)));
         match expected {
             Ok(expected) => assert_eq!(found, Ok(Some(expected)), "{head:?}"),

@@ -1,7 +1,8 @@
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, header};
 
-use crate::gateway::proxy::express::head::{Framing, LOOK_ALIKE, is_of_authority, looks_like_framing, read_length};
+use crate::gateway::proxy::express::authority::is_of_authority;
+use crate::gateway::proxy::express::head::{Framing, LOOK_ALIKE, looks_like_framing, read_length};
 
 /// Reads what the head says of its body, once it is known to be unambiguous.
 ///

@@ -60,15 +60,20 @@ impl Express {
             ctx.standing = standing;
             ctx.facts.client_subject.clone_from(&peer.subject);
             let target_len = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
-            let way = self.judge(&sent, HeadSize::of_parts(&parts, target_len), &mut ctx).await;
+            let checked = arrival::check(&sent.head, HeadSize::of_parts(&parts, target_len), &mut ctx);
             let canonical = ctx.canonical.clone();
-            let asked = sent.at(canonical.as_deref());
+            sent.respell(canonical.as_deref());
+            let asked = &sent;
+            let way = match checked {
+                Ok(()) => self.judge(asked, &mut ctx).await,
+                Err(answer) => Way::Held(Held::Refused(answer)),
+            };
             match way {
                 Way::Held(held) => {
                     let is_head = asked.head.method == "HEAD";
-                    self.reply_to_stream(&mut stream, &mut kit, (Some(&asked), is_head), &mut ctx, held).await;
+                    self.reply_to_stream(&mut stream, &mut kit, (Some(asked), is_head), &mut ctx, held).await;
                 }
-                Way::PassOn => self.carry_stream(&mut stream, &mut kit, (&asked, framing), &mut ctx).await,
+                Way::PassOn => self.carry_stream(&mut stream, &mut kit, (asked, framing), &mut ctx).await,
                 Way::HandOver => {
                     self.kits.give_back(kit);
                     let both = (stream.body, stream.respond);
@@ -78,7 +83,7 @@ impl Express {
                 }
             }
             let ended = self.live.clock().now();
-            tell(&self.live, Some(&asked), asked.head.client, &ctx, ended);
+            tell(&self.live, Some(asked), asked.head.client, &ctx, ended);
             kit.paper.keep(ctx);
             self.kits.give_back(kit);
             ended
