@@ -97,6 +97,18 @@ def threads_of(pid):
     return used
 
 
+def waited_for_core(pid, name):
+    """Seconds that a process's threads of this name were ready to run while others had their core."""
+    waited = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            if (task / "comm").read_text().strip() == name:
+                waited += int((task / "schedstat").read_text().split()[1])
+        except OSError:
+            continue  # The thread has ended.
+    return waited / 1e9
+
+
 @dataclass
 class Core:
     """What one core did since the machine started."""

@@ -3,7 +3,8 @@
 The gateway serves (b) at half of what it can, at a fixed rate, while two configurations of 10,000 routes and 100,000
 keys take turns. Half of the routes and keys are in both, and the load asks for those only; the other half is new with
 each swap. A swap is what an operator does: the main file is replaced, `POST /v1/reload` is sent, and its answer is
-awaited. All latencies are from one open loop, cut into the time before each swap and the time of it.
+awaited. All latencies are from one open loop, cut into the time before each swap and the time of it. A swap in whose time
+strangers took part of the cores does not count while there are others.
 """
 
 import http.client
@@ -16,7 +17,7 @@ import statistics
 import time
 from dataclasses import asdict, dataclass
 
-from . import facts, load, meters, openloop, report, scenarios, systems
+from . import facts, load, meters, openloop, report, scenarios, systems, windows
 from .gateway import Gateway, Shape, key_value, route_path, write_parts
 
 #: The 99th percentile during swaps may be this many times that before them.
@@ -27,9 +28,10 @@ SECOND = Shape(ROUTES, KEYS, ROUTES // 2, KEYS // 2)
 #: Part of the saturation rate that is offered.
 LOAD = 0.5
 WARM_SECONDS, SATURATION_SECONDS = 3, 3
-#: What the generator may be late, 99th percentile, and how often it tries with less.
-LATE_US_ALLOWED = 1_000
-REHEARSALS, REHEARSAL_SECONDS = 4, 2
+#: What the generator may be late, 99th percentile, and what part of the load's core it may use together with the origin:
+#: one that is never late because it goes first makes the origin late instead. How often it tries with less.
+LATE_US_ALLOWED, LOAD_CORE_ALLOWED = 1_000, 0.6
+REHEARSALS, REHEARSAL_SECONDS = 10, 2
 #: Between swaps; what is before one counts from `BEFORE` seconds ahead of it.
 PAUSE, BEFORE = 5.0, 3.0
 #: What is felt of a swap may come late: the old configuration is let go after the answer.
@@ -46,19 +48,48 @@ class Swapped:
     ended: float
     status: int
     answer: str
+    #: The part of both cores that was stolen or went to strangers, from `BEFORE` to `AFTER`.
+    noise: float = 0.0
+    #: The part of its core that the gateway used before.
+    used: float = 0.0
+    #: The part of the time that the worker was ready and had to wait for its core.
+    waited_before: float = 0.0
+    waited_during: float = 0.0
 
 
-def swap_in_turns(gateway, until, told):
+def swap_in_turns(gateway, cores, until, told):
     """Runs as a process of its own, so that the open loop is not held up. Sends each `Swapped`, then None."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     parts = ["second", "parts"]
-    time.sleep(PAUSE)
+    time.sleep(PAUSE - BEFORE)
     while time.perf_counter() < until:
         parts.append(parts.pop(0))
-        told.send(swap(gateway, parts[-1]))
-        time.sleep(PAUSE)
+        told.send(swap_and_watch(gateway, cores, parts[-1]))
+        time.sleep(PAUSE - BEFORE)
     told.send(None)
+
+
+def swap_and_watch(gateway, cores, parts):
+    """One swap, and what else became of both cores meanwhile."""
+    # The harness and all that it has started.
+    ours = windows.Group(cores, (os.getppid(),))
+    pid = gateway.process.pid
+    waited = lambda: meters.waited_for_core(pid, "worker-0")
+    began, busy, known, waited_first = time.perf_counter(), windows.busy(cores), windows.known(ours), waited()
+    used = meters.cpu_of(pid)
+    time.sleep(BEFORE)
+    waited_second, used = waited(), meters.cpu_of(pid) - used
+    swapped = swap(gateway, parts)
+    time.sleep(AFTER)
+    waited_third, ended = waited(), time.perf_counter()
+    passed = windows.busy(cores) - busy
+    strangers = max(0, passed.busy - (windows.known(ours) - known))
+    swapped.noise = (passed.stolen + strangers) / ((ended - began) * len(cores))
+    swapped.used = used.total / BEFORE
+    swapped.waited_before = (waited_second - waited_first) / BEFORE
+    swapped.waited_during = (waited_third - waited_second) / (ended - swapped.began)
+    return swapped
 
 
 def swap(gateway, parts):
@@ -82,7 +113,7 @@ class Swap:
     def __init__(self, options):
         self.options = options
         self.core, self.load_core = options.pin
-        self.seconds = 25 if options.quick else 100
+        self.seconds = 50 if options.quick else 150
         self.swaps, self.wrong = [], []
         self.before = self.during = None
         #: Of each reload, as the gateway logs them.
@@ -143,21 +174,29 @@ class Swap:
         return openloop.open_loop(lambda: openloop.Http1(port, None), load.CONNECTIONS, requests, rate, seconds)
 
     def rehearse(self, rate):
-        """The rate, or less where the generator cannot keep up with it: it shares its core with the origin."""
+        """The rate, or less where the load's core has no room for it."""
         for _ in range(REHEARSALS):
+            began, used = time.perf_counter(), self.load_cpu()
             late = self.ask(rate, REHEARSAL_SECONDS).latency().late_p99
-            if late <= LATE_US_ALLOWED:
+            busy = (self.load_cpu() - used) / (time.perf_counter() - began)
+            if late <= LATE_US_ALLOWED and busy <= LOAD_CORE_ALLOWED:
                 break
-            report.say(f"the generator is {late:,.0f} µs late at {rate:,.0f} requests/s; it offers fewer")
+            report.say(f"at {rate:,.0f} requests/s the generator is {late:,.0f} µs late and uses {busy:.0%} of its core"
+                       " with the origin; it offers fewer")
             rate *= 0.8
         return rate
+
+    def load_cpu(self):
+        """Seconds that the generator and the origin have used."""
+        return meters.cpu_of(os.getpid()).total - meters.cpu_of(self.gateway.process.pid).total
 
     def offer(self):
         """The open loop, and the swaps that a second process did meanwhile."""
         until = time.perf_counter() + self.seconds - RELOAD_SECONDS
         here, there = multiprocessing.Pipe(duplex=False)
         context = multiprocessing.get_context("fork")
-        swapper = context.Process(target=swap_in_turns, args=(self.gateway, until, there), daemon=True)
+        swapper = context.Process(target=swap_in_turns, args=(self.gateway, (self.core, self.load_core), until, there),
+                                  daemon=True)
         swapper.start()
         there.close()
         try:
@@ -175,12 +214,18 @@ class Swap:
         return swaps, offered
 
     def cut(self, offered):
-        windows = [(one.began - BEFORE, one.began) for one in self.swaps]
-        self.before_each = [offered.latency(*window) for window in windows]
-        self.before = offered.latency_of(windows)
-        windows = [(one.began, one.ended + AFTER) for one in self.swaps]
-        self.during_each = [offered.latency(*window) for window in windows]
-        self.during = offered.latency_of(windows)
+        """Latencies before and during each swap, and of all that count."""
+        before = {one.began: (one.began - BEFORE, one.began) for one in self.swaps}
+        during = {one.began: (one.began, one.ended + AFTER) for one in self.swaps}
+        self.before_each = [offered.latency(*window) for window in before.values()]
+        self.during_each = [offered.latency(*window) for window in during.values()]
+        self.before = offered.latency_of([before[one.began] for one in self.counted])
+        self.during = offered.latency_of([during[one.began] for one in self.counted])
+
+    @property
+    def counted(self):
+        """The swaps that nobody disturbed, or all where there are none."""
+        return [one for one in self.swaps if not is_noisy(one)] or self.swaps
 
     # What is told of it
 
@@ -192,9 +237,10 @@ class Swap:
         cells = lambda its: [f"{its.p50:.0f}", f"{its.p99:.0f}", f"{its.worst:.0f}", f"{its.late_p99:.0f}"]
         each = zip(self.swaps, self.before_each, self.during_each)
         for number, (one, before, during) in enumerate(each, 1):
-            yield [str(number), f"{(one.ended - one.began) * 1000:.0f}", *cells(before), *cells(during),
+            mark = "*" if is_noisy(one) else ""
+            yield [f"{number}{mark}", f"{(one.ended - one.began) * 1000:.0f}", *cells(before), *cells(during),
                    f"{during.p99 / before.p99:.2f}"]
-        took = statistics.median(one.ended - one.began for one in self.swaps) * 1000
+        took = statistics.median(one.ended - one.began for one in self.counted) * 1000
         yield ["all", f"{took:.0f}", *cells(self.before), *cells(self.during), f"{self.ratio:.2f}"]
 
     def text(self):
@@ -206,10 +252,24 @@ class Swap:
             is_met = self.ratio <= RATIO_ALLOWED
             parts.append(f"Microseconds. p99 during swaps is {self.ratio:.2f} times that before"
                          f" (target ≤ {RATIO_ALLOWED}: {report.verdict(is_met)}).\n")
+            parts.append(self.noise_text())
+            parts.append(self.waits_text())
             parts.append(self.times_text())
             if self.before.late_p99 > self.before.p99 / 2:
                 parts.append("The load generator was late itself before the swaps: these figures say little.\n")
         return "\n".join(parts + [f"wrong: {why}\n" for why in self.wrong])
+
+    def noise_text(self):
+        noisy = sum(map(is_noisy, self.swaps))
+        allowed = f"strangers took more than {windows.NOISE_ALLOWED:.0%} of the cores"
+        if noisy == len(self.swaps):
+            return f"All count, although {allowed} in each of them.\n"
+        return f"Those marked * do not count: {allowed}.\n" if noisy else f"In none of them {allowed}.\n"
+
+    def waits_text(self):
+        mean = lambda name: statistics.mean(getattr(one, name) for one in self.counted)
+        return (f"The gateway used {mean('used'):.0%} of its core before. Its worker was ready and waited for the core"
+                f" {mean('waited_before'):.1%} of the time before, {mean('waited_during'):.1%} during.\n")
 
     def times_text(self):
         if not self.times:
@@ -228,6 +288,10 @@ class Swap:
 
     def is_right(self):
         return not self.wrong
+
+
+def is_noisy(swapped):
+    return swapped.noise > windows.NOISE_ALLOWED
 
 
 def answered_well(answered):

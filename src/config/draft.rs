@@ -24,8 +24,11 @@ struct Section<T>(Option<Located<Option<T>>>);
 
 /// Things of one kind by name, and where each is defined: one name, one place over all files.
 struct Named<T> {
-    places: HashMap<String, Span>,
     items: IndexMap<String, T>,
+    /// In the order of the items.
+    places: Vec<Span>,
+    /// Of those that have faults.
+    faulty: HashMap<String, Span>,
 }
 
 impl Draft {
@@ -80,22 +83,35 @@ impl<T> Default for Section<T> {
 
 impl<T> Default for Named<T> {
     fn default() -> Named<T> {
-        Named { places: HashMap::new(), items: IndexMap::new() }
+        Named { items: IndexMap::new(), places: Vec::new(), faulty: HashMap::new() }
     }
 }
 
 impl<T> Named<T> {
     fn read<'v>(&mut self, what: &str, table: Option<Value<'v>>, mut read: impl FnMut(Value<'v>) -> Option<T>) {
-        for value in table.and_then(Value::entries).unwrap_or_default() {
-            let name = value.name().to_owned();
-            if let Some(first) = self.places.get(&name) {
-                value.refuse_second(&format!("{what} `{name}`"), *first);
+        let values = table.and_then(Value::entries).unwrap_or_default();
+        self.items.reserve(values.len());
+        self.places.reserve(values.len());
+        for value in values {
+            let name = value.name();
+            if let Some(first) = self.place(name) {
+                value.refuse_second(&format!("{what} `{name}`"), first);
                 continue;
             }
-            self.places.insert(name.clone(), value.name_span());
-            if let Some(item) = read(value) {
-                self.items.insert(name, item);
+            match read(value) {
+                Some(item) => {
+                    self.items.insert(name.to_owned(), item);
+                    self.places.push(value.name_span());
+                }
+                None => {
+                    self.faulty.insert(name.to_owned(), value.name_span());
+                }
             }
         }
+    }
+
+    fn place(&self, name: &str) -> Option<Span> {
+        let of_item = self.items.get_index_of(name).map(|at| self.places[at]);
+        of_item.or_else(|| self.faulty.get(name).copied())
     }
 }

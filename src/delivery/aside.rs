@@ -1,4 +1,5 @@
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
 use std::{io, thread};
 
 use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, unix};
@@ -19,6 +20,16 @@ pub fn aside<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 's
     Ok(outcome)
 }
 
+/// Does long work aside, or once more in the caller's thread when all cores stay too busy for that.
+pub(super) fn aside_for<T: Send + 'static>(
+    name: &str,
+    patience: Duration,
+    work: impl Fn() -> T + Clone + Send + 'static,
+) -> T {
+    let outcome = aside(name, work.clone()).ok().and_then(|outcome| outcome.recv_timeout(patience).ok());
+    outcome.unwrap_or_else(work)
+}
+
 /// Where the system does not let us, the work is done all the same.
 fn stand_back() {
     let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
@@ -29,6 +40,8 @@ fn stand_back() {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Barrier};
+
     use super::*;
 
     #[test]
@@ -38,5 +51,28 @@ mod tests {
         let during = aside("test", policy).expect("a thread").recv().expect("an outcome");
         assert_eq!(during, ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle));
         assert_eq!(policy(), before);
+    }
+
+    #[test]
+    fn work_that_waits_for_a_core_for_too_long_is_done_by_who_wants_it() {
+        let caller = thread::current().id();
+        let busy = Arc::new(Barrier::new(2));
+        let work = {
+            let busy = Arc::clone(&busy);
+            move || {
+                if thread::current().id() != caller {
+                    busy.wait();
+                }
+                thread::current().id()
+            }
+        };
+        assert_eq!(aside_for("test", Duration::from_millis(1), work), caller);
+        busy.wait();
+    }
+
+    #[test]
+    fn work_that_gets_a_core_is_not_done_twice() {
+        let caller = thread::current().id();
+        assert_ne!(aside_for("test", Duration::MAX, || thread::current().id()), caller);
     }
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::aside;
+use super::aside::aside_for;
 use super::reload::StartedWith;
 use crate::config::{Config, Faults, Footprint, LogDestination};
 use crate::gateway::snapshot::{Compiled, Live, Snapshot};
@@ -32,13 +32,17 @@ impl Prepared {
     /// done with the priority that all have: under overload a new configuration may be the remedy. `before` is of what
     /// serves now, and says how long that is.
     pub fn aside(live: &Arc<Live>, main_file: &MainFile, before: &Footprint) -> Prepared {
-        let patience = PATIENCE_MIN + PATIENCE_PER_MB.mul_f64(before.bytes() as f64 / 1e6);
-        let work = {
-            let (live, main_file) = (Arc::clone(live), main_file.to_owned());
-            move || Prepared::read(&live, &main_file)
-        };
-        let outcome = aside("reload", work).ok().and_then(|outcome| outcome.recv_timeout(patience).ok());
-        outcome.unwrap_or_else(|| Prepared::read(live, main_file))
+        let (live, main_file) = (Arc::clone(live), main_file.to_owned());
+        aside_for("reload", patience(before), move || Prepared::read(&live, &main_file))
+    }
+
+    /// The same if a file says something else than `before`. To find that out all of them are read and hashed, which
+    /// requests should not feel either.
+    pub fn aside_if_changed(live: &Arc<Live>, main_file: &MainFile, before: &Arc<Footprint>) -> Option<Prepared> {
+        let (live, main_file, before) = (Arc::clone(live), main_file.to_owned(), Arc::clone(before));
+        aside_for("reload", patience(&before), move || {
+            (!before.is_current()).then(|| Prepared::read(&live, &main_file))
+        })
     }
 
     fn read(live: &Live, main_file: &MainFile) -> Prepared {
@@ -52,6 +56,10 @@ impl Prepared {
         let footprint = Arc::clone(sources.footprint());
         Prepared { outcome: config.and_then(|config| Ready::compile(live, config)), footprint, read }
     }
+}
+
+fn patience(before: &Footprint) -> Duration {
+    PATIENCE_MIN + PATIENCE_PER_MB.mul_f64(before.bytes() as f64 / 1e6)
 }
 
 impl Ready {

@@ -95,22 +95,25 @@ impl Reloader {
     /// Reads, compiles and swaps. Blocks for as long as that takes; the data plane goes on meanwhile, and first.
     pub fn reload(&self, author: &Author) -> Result<ReloadReport, Faults> {
         let _turn = self.turn();
-        self.reload_now(author)
+        let began = Instant::now();
+        let prepared = Prepared::aside(&self.live, &self.main_file, &self.footprint());
+        self.take(prepared, author, began)
     }
 
     /// Reloads if a file's text differs from what was last read: for file watchers, which report more than changes.
     pub fn reload_if_changed(&self) {
         let _turn = self.turn();
-        if !self.footprint().is_current() {
+        let began = Instant::now();
+        if let Some(prepared) = Prepared::aside_if_changed(&self.live, &self.main_file, &self.footprint()) {
             // What went wrong has been logged and is kept for `/readyz`.
-            let _ = self.reload_now(&Author::Files);
+            let _ = self.take(prepared, &Author::Files, began);
         }
     }
 
-    fn reload_now(&self, author: &Author) -> Result<ReloadReport, Faults> {
-        let began = Instant::now();
+    /// Makes what was prepared the running configuration, if it can be that, and keeps and tells how it went.
+    fn take(&self, prepared: Prepared, author: &Author, began: Instant) -> Result<ReloadReport, Faults> {
+        let Prepared { outcome, footprint, read } = prepared;
         let before = self.running();
-        let Prepared { outcome, footprint, read } = Prepared::aside(&self.live, &self.main_file, &self.footprint());
         let after = footprint.name();
         self.last().footprint = footprint;
         let done = outcome.map(|ready| self.swap(ready));
