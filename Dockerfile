@@ -19,8 +19,9 @@ WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY src src
 COPY benches benches
+COPY packaging/dist.profdata packaging/dist.trained packaging/profile.sh packaging/
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
-    cargo build --profile dist --locked && cp target/dist/tollgate /tollgate
+    . packaging/profile.sh && cargo build --profile dist --locked && cp target/dist/tollgate /tollgate
 
 FROM scratch AS prebuilt
 COPY target/image/tollgate /tollgate

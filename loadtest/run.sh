@@ -24,8 +24,6 @@ if [ ! -e loadtest/.venv/bin/pip ]; then
 fi
 
 if [ -z "${TOLLGATE:-}" ]; then
-  need_build_tools
-  cargo build --profile dist
-  TOLLGATE="${CARGO_TARGET_DIR:-target}/dist/tollgate"
+  TOLLGATE=$(packaging/dist.sh)
 fi
 exec python3 loadtest/bench.py --tollgate "$TOLLGATE" "$@"

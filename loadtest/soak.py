@@ -114,9 +114,10 @@ def main():
     parser.add_argument("--tollgate", type=Path, default=HERE.parent / "target/dist/tollgate")
     parser.add_argument("--scale", type=float, default=1)
     parser.add_argument("--first-port", type=int, default=18300)
+    parser.add_argument("--results", type=Path, default=HERE / "results", help="where samples and table are kept")
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs")
     arguments = parser.parse_args()
-    results = HERE / "results" / f"soak-{datetime.datetime.now():%Y-%m-%dT%H%M}"
+    results = arguments.results / f"soak-{datetime.datetime.now():%Y-%m-%dT%H%M}"
     folder = tempfile.mkdtemp(prefix="tollgate-soak-")
     try:
         with open(f"{results}.csv", "w", newline="") as file:

@@ -8,4 +8,6 @@ if ! cargo deb --version >/dev/null 2>&1; then
   echo "cargo-deb is missing: cargo install cargo-deb --locked" >&2
   exit 1
 fi
+# What is built to try the package need not be fast.
+if [ "$profile" = dist ]; then source packaging/profile.sh; fi
 exec cargo deb --profile "$profile" --locked
