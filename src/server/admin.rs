@@ -8,7 +8,6 @@ use axum::extract::ConnectInfo;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rustix::process::setpriority_process;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
@@ -17,14 +16,12 @@ use tower_service::Service;
 
 use super::StartError;
 use super::doors;
+use crate::base::stand_back;
 use crate::config::Limits;
 use crate::control::{self, Control};
 use crate::gateway::snapshot::{Connections, Live};
 use crate::telemetry::AdminRefusal;
 
-/// Of ten parts of a busy core the admin thread and those that it starts get one at the most. They still get that, as
-/// probes have to be answered when requests take all that there is.
-const NICENESS: i32 = 10;
 /// Threads for files that are read or written on an operator's behalf.
 const FILE_THREADS_MAX: usize = 4;
 
@@ -56,8 +53,8 @@ pub(super) fn start(
         .build()
         .map_err(cannot)?;
     let run = move || {
-        // Of this thread, and inherited by those that it starts; where it is not allowed it has the others' priority.
-        let _ = setpriority_process(None, NICENESS);
+        // Probes are answered all the same when requests take all that there is.
+        stand_back();
         runtime.block_on(serve(socket, &live, control::router(control), closed));
         // Nobody waits for it in a process that has ended in another way.
         let _ = end.send(());

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::base::Clock;
+use crate::base::{Clock, stand_back};
 use crate::config::Period;
 
 use super::Counter;
@@ -64,7 +64,12 @@ impl Store {
         let (sender, messages) = mpsc::channel();
         let desk = Arc::new(Desk::new(sender, path.clone(), unsaved_max, patience));
         let writer = Writer::new(QuotaFile::new(path.clone(), open), messages, Arc::clone(&desk));
-        let thread = thread::Builder::new().name("quota-store".to_owned()).spawn(|| writer.run());
+        let run = || {
+            // Reservations are written in bursts of milliseconds, and requests of other keys need not feel them.
+            stand_back();
+            writer.run();
+        };
+        let thread = thread::Builder::new().name("quota-store".to_owned()).spawn(run);
         thread.map_err(|error| StoreError::from_io(&path, &error))?;
         Ok(Store { desk, path, ledgers: Mutex::default() })
     }
