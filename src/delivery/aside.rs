@@ -13,7 +13,7 @@ use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedule
 pub fn aside<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> io::Result<Receiver<T>> {
     let (done, outcome) = sync_channel(1);
     thread::Builder::new().name(name.to_owned()).spawn(move || {
-        stand_back();
+        wait_for_an_idle_core();
         // Nobody may be waiting any more.
         let _ = done.send(work());
     })?;
@@ -31,7 +31,7 @@ pub(super) fn aside_for<T: Send + 'static>(
 }
 
 /// Where the system does not let us, the work is done all the same.
-fn stand_back() {
+fn wait_for_an_idle_core() {
     let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
     if let Err(error) = unix::set_thread_priority_and_policy(unix::thread_native_id(), ThreadPriority::Min, idle) {
         tracing::debug!(?error, "a background thread has the priority of the others");
