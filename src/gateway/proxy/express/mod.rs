@@ -121,7 +121,7 @@ mod tests {
             size_of::<F>()
         }
         let bytes = bytes_of(|express, tls, peer, shutdown| express.converse(tls, peer, shutdown));
-        assert!(bytes <= 2592, "{bytes}");
+        assert!(bytes <= 2560, "{bytes}");
     }
 
     #[test]
