@@ -43,9 +43,9 @@ pub(super) struct Paper {
 pub(super) struct Bench {
     /// The head of the back end's request.
     pub(super) request: Vec<u8>,
-    /// What the back end sent so far: `answer[..filled]`.
-    pub(super) answer: Vec<u8>,
-    pub(super) filled: usize,
+    /// Whether the back end has sent anything.
+    pub(super) has_heard: bool,
+    /// Of its answer's fields.
     pub(super) spans: FieldSpans,
 }
 
@@ -161,10 +161,7 @@ impl Bench {
     /// Gets ready for an attempt.
     pub(super) fn clear(&mut self) {
         self.request.clear();
-        self.filled = 0;
-        if self.answer.is_empty() {
-            self.answer = vec![0; HEAD_BUFFER_BYTES];
-        }
+        self.has_heard = false;
     }
 }
 

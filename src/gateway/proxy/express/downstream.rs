@@ -10,6 +10,7 @@ use super::client::Client;
 use super::desk::{Bench, DateStamp};
 use super::exchange::{Carried, Order};
 use super::head::{Framing, RequestHead};
+use super::passage::Passage;
 use super::pump::{Coding, Pump, Rest, Stopped};
 use super::response::{Manner, ResponseHead};
 use crate::base::{Answer, Fields, Now};
@@ -20,10 +21,6 @@ use crate::gateway::proxy::pace::Pace;
 use crate::gateway::proxy::wire::{Sink, Wire};
 use crate::gateway::respond::Seal;
 use crate::gateway::transform::Cleaning;
-
-/// What one read of a large body takes at most: few and big ones cost least.
-const UP_READ_BYTES: usize = 64 << 10;
-const DOWN_READ_BYTES: usize = 128 << 10;
 
 /// What of a request a client still sends, whatever it speaks.
 pub(super) trait Uplink: Send {
@@ -52,6 +49,9 @@ pub(super) trait Uplink: Send {
 
 /// What a client is answered, whatever it speaks.
 pub(super) trait Downlink: Send {
+    /// What is read with the head at most: as much of a body is in memory until the client takes it.
+    const FIRST_READ_BYTES: usize;
+
     /// Takes the answer's head. `may_keep`: nothing that the client sends or the gateway does forbids another request.
     fn prepare(&mut self, heard: &Heard<'_>, may_keep: bool);
 
@@ -125,9 +125,9 @@ impl Express {
         let Work { asked, head, body, output, date, bench } = work;
         let Client { wire, alarm, read_after, .. } = client;
         let (from, to) = wire.split();
-        let mut up = WireUplink { from, body, framing: head.framing, pump: Pump::new(UP_READ_BYTES) };
+        let mut up = WireUplink { from, body, framing: head.framing, pump: Pump::new() };
         let manner = Manner { is_http_11: head.is_http_11, keeps_alive: head.keeps_alive };
-        let mut down = WireDownlink { to, output, date, manner, pump: Pump::new(DOWN_READ_BYTES) };
+        let mut down = WireDownlink { to, output, date, manner, pump: Pump::new() };
         let order = Order { asked, framing: head.framing, bench, alarm };
         let carried = self.carry(order, &mut up, &mut down, ctx).await;
         let (keeps_alive, after) = (down.manner.keeps_alive, std::mem::take(&mut up.pump.read_after));
@@ -200,6 +200,8 @@ struct WireDownlink<'c, S> {
 }
 
 impl<S: Sink> Downlink for WireDownlink<'_, S> {
+    const FIRST_READ_BYTES: usize = Passage::ROOM;
+
     fn prepare(&mut self, heard: &Heard<'_>, may_keep: bool) {
         self.manner.keeps_alive &= may_keep && !heard.head.ends_with_connection(self.manner);
         let moment = (&mut *self.date, heard.now);

@@ -1,10 +1,11 @@
 use std::convert::identity;
+use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::ReadHalf;
 
@@ -14,6 +15,7 @@ use super::broken::{BadBody, Broken};
 use super::desk::Bench;
 use super::downstream::{Downlink, Heard, Uplink};
 use super::head::Framing;
+use super::passage::Passage;
 use super::pump::Rest;
 use super::response::{ResponseHead, read_response};
 use super::upload::{Upload, alongside};
@@ -29,8 +31,6 @@ use crate::gateway::proxy::pace::Pace;
 use crate::gateway::proxy::passed::{cleaning_of, with_outgoing};
 use crate::telemetry::Facts;
 
-/// A head of an answer is no longer than this.
-const ANSWER_HEAD_BYTES_MAX: usize = 64 << 10;
 /// More informational answers before the real one than any honest back end sends.
 const INFORMATIONAL_MAX: u32 = 16;
 /// A request on its way to a back end, and what it is carried with.
@@ -116,7 +116,7 @@ impl Express {
             Broken::Client(bad) => Some(bad.answer()),
             Broken::Stopped => Some(stopping()),
             Broken::BackEnd(failure, cause) => {
-                let has_started = order.bench.filled > 0;
+                let has_started = order.bench.has_heard;
                 let method = order.asked.head.method;
                 let again = may_retry(failure, method, ctx.attempt.number, !has_read, has_started);
                 end_attempt(&self.live, ctx, failure, cause);
@@ -166,7 +166,7 @@ impl Express {
         down: &mut D,
         ctx: &mut Ctx,
     ) -> Result<Done, Broken> {
-        let Bench { request, answer, filled, spans, .. } = bench;
+        let Bench { request, has_heard, spans } = bench;
         let (mut from_back_end, mut to_back_end) = upstream.split();
         let (sent, is_sent) = (up.begin(&to_back_end, request), up.is_done());
         let mut upload = Upload { rest: None, taken: 0, ended: None };
@@ -180,19 +180,18 @@ impl Express {
             Err(stopped) => upload.stop(stopped)?,
         }
 
-        let response = {
-            let reading = pin!(read_head(&mut from_back_end, answer, filled, spans, is_head));
+        let (response, bytes) = {
+            let reading = pin!(read_head::<D>(&mut from_back_end, has_heard, spans, is_head));
             alongside(&mut upload, reading, identity, |cx| down.poll_gone(cx)).await?
         };
         let now = self.live.clock().now();
         note_response(response.status, ctx, now);
 
-        let bytes = &answer[..*filled];
-        let (fields, seal) = (Fields::Wire { bytes, spans }, ctx.seal());
+        let (fields, seal) = (Fields::Wire { bytes: &bytes, spans }, ctx.seal());
         make_change(response.status, &fields, ctx, now);
         let patience = ctx.snapshot.limits().body_timeout;
         let cleaning = cleaning_of(ctx);
-        let heard = Heard { head: &response, bytes, fields: &fields, cleaning, seal: &seal, now, patience };
+        let heard = Heard { head: &response, bytes: &bytes, fields: &fields, cleaning, seal: &seal, now, patience };
         // A client that is still sending what nobody reads is not kept.
         down.prepare(&heard, matches!(upload.ended, Some(Ok(_))) && !self.live.is_draining());
         ctx.facts.status = response.status;
@@ -203,7 +202,9 @@ impl Express {
             true => ctx.attempt.pick = None,
             false => down.hold(ctx.attempt.pick.as_mut().and_then(Pick::take_in_flight)),
         }
+        let first_len = first.len();
         let mut passed = down.begin(first).map_err(Broken::by_back_end);
+        drop(bytes);
         if passed.is_ok() && !down.is_done() {
             let mut rest = Box::pin(down.finish(&mut from_back_end));
             // It notices itself when there is nobody to send to.
@@ -212,7 +213,7 @@ impl Express {
         }
         ctx.facts.bytes_out = down.moved();
         let taken = passed?;
-        let is_clean = taken == first.len() && !down.has_read_after() && response.rest != Rest::UntilClose;
+        let is_clean = taken == first_len && !down.has_read_after() && response.rest != Rest::UntilClose;
         let body_len = upload.ended.and_then(Result::ok);
         let is_reusable = response.keeps_alive && is_clean && body_len.is_some();
         Ok(Done { body_len, is_reusable, answered_at: now })
@@ -238,23 +239,25 @@ async fn connect(to: &Endpoint) -> Result<TcpStream, Broken> {
     }
 }
 
-/// Reads until the head of a final answer is whole; informational ones are passed over.
-async fn read_head(
+/// Reads until the head of a final answer is whole; informational ones are passed over. A head that does not go into a
+/// [`Passage`] is too large.
+async fn read_head<D: Downlink>(
     from: &mut ReadHalf<'_>,
-    answer: &mut Vec<u8>,
-    filled: &mut usize,
+    has_heard: &mut bool,
     spans: &mut FieldSpans,
     is_answer_to_head: bool,
-) -> Result<ResponseHead, Broken> {
+) -> Result<(ResponseHead, Passage), Broken> {
     let malformed = |why: &'static str| Broken::BackEnd(Failure::Malformed, why.into());
     let mut informational = 0;
+    let mut bytes = read_first(from, D::FIRST_READ_BYTES).await?;
     loop {
-        let parsed = match *filled {
-            0 => None,
-            _ => read_response(&answer[..*filled], spans, is_answer_to_head).map_err(malformed)?,
+        *has_heard = true;
+        let parsed = match bytes.is_empty() {
+            true => None,
+            false => read_response(&bytes, spans, is_answer_to_head).map_err(malformed)?,
         };
         match parsed {
-            Some(head) if head.status >= 200 => return Ok(head),
+            Some(head) if head.status >= 200 => return Ok((head, bytes)),
             // Nothing was asked to switch.
             Some(head) if head.status < 100 || head.status == 101 => return Err(malformed("it is no final answer")),
             Some(head) => {
@@ -262,21 +265,32 @@ async fn read_head(
                 if informational > INFORMATIONAL_MAX {
                     return Err(malformed("no final answer comes"));
                 }
-                answer.copy_within(head.len..*filled, 0);
-                *filled -= head.len;
+                bytes.discard(head.len);
                 continue;
             }
-            None if *filled == answer.len() && *filled >= ANSWER_HEAD_BYTES_MAX => {
-                return Err(malformed("its head is too large"));
-            }
-            None if *filled == answer.len() => answer.resize(2 * *filled, 0),
+            None if bytes.is_full() => return Err(malformed("its head is too large")),
             None => {}
         }
-        match from.read(&mut answer[*filled..]).await {
-            Ok(0) => return Err(Broken::BackEnd(Failure::Reset, "it closed without an answer".into())),
-            Ok(count) => *filled += count,
-            Err(error) => return Err(Broken::BackEnd(Failure::Reset, error.to_string().into())),
-        }
+        some(poll_fn(|cx| bytes.poll_read(from, cx)).await)?;
+    }
+}
+
+/// Reads what comes first. No memory is held until it comes.
+async fn read_first(from: &mut ReadHalf<'_>, bytes_max: usize) -> Result<Passage, Broken> {
+    poll_fn(|cx| {
+        let mut bytes = Passage::take();
+        let read = ready!(bytes.poll_read_to(bytes_max, from, cx));
+        Poll::Ready(some(read).map(|()| bytes))
+    })
+    .await
+}
+
+/// That something was read.
+fn some(read: io::Result<usize>) -> Result<(), Broken> {
+    match read {
+        Ok(0) => Err(Broken::BackEnd(Failure::Reset, "it closed without an answer".into())),
+        Ok(_) => Ok(()),
+        Err(error) => Err(Broken::BackEnd(Failure::Reset, error.to_string().into())),
     }
 }
 

@@ -28,6 +28,7 @@ mod fence;
 pub(super) mod fuzzing;
 mod handover;
 mod head;
+mod passage;
 mod pump;
 mod reply;
 mod response;

@@ -1,15 +1,16 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::AsyncRead;
 
 use super::alarm::within;
 use super::chunks::{BadChunk, Chunks, LAST_CHUNK, write_chunk};
 use super::head::Framing;
+use super::passage::Passage;
 use super::reply::COPIED_BYTES_MAX;
 use crate::gateway::integrate::InFlight;
 use crate::gateway::proxy::pace::Pace;
@@ -56,8 +57,6 @@ pub(super) struct Pump {
     /// Of the sender; `None`: somebody else watches it.
     pub(super) pace: Option<Pace>,
     pub(super) write_patience: Option<Duration>,
-    /// What one read takes at most.
-    pub(super) read_bytes_max: usize,
     /// Bytes of data that were moved.
     pub(super) moved: u64,
     /// What the other side did not take at once.
@@ -72,19 +71,9 @@ pub(super) struct Pump {
     pub(super) in_flight: Option<InFlight>,
 }
 
-/// What a body passes through on its way from one socket to the other.
-#[derive(Default)]
-struct Scratch {
-    /// What is read into.
-    raw: Vec<u8>,
-    /// Data that is framed anew.
-    framed: Vec<u8>,
-}
-
 thread_local! {
-    /// Held only while a task is polled, so that all bodies of a worker pass through the same memory: that is in the
-    /// cache, which buffers of each request's own are not.
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
+    /// Data of a worker that is framed anew, held only while a task is polled.
+    static FRAMED: RefCell<Vec<u8>> = RefCell::default();
 }
 
 impl From<Framing> for Rest {
@@ -98,15 +87,14 @@ impl From<Framing> for Rest {
 }
 
 impl Pump {
-    /// A pump that has nothing to move yet, and whose reads take so many bytes at most.
-    pub(super) fn new(read_bytes_max: usize) -> Pump {
+    /// A pump that has nothing to move yet.
+    pub(super) fn new() -> Pump {
         Pump {
             rest: Rest::Done,
             coding: Coding::Plain,
             max: u64::MAX,
             pace: None,
             write_patience: None,
-            read_bytes_max,
             moved: 0,
             unsent: Vec::new(),
             is_held_up: false,
@@ -120,8 +108,8 @@ impl Pump {
     /// nearly always all, and needs neither a timer nor a waker. Returns how many bytes of `first` were the body's. A
     /// small body is copied behind `head`.
     pub(super) fn begin(&mut self, to: &impl Sink, head: &mut Vec<u8>, first: &[u8]) -> Result<usize, Stopped> {
-        SCRATCH.with_borrow_mut(|scratch| {
-            let (taken, body) = self.take(first, &mut scratch.framed)?;
+        FRAMED.with_borrow_mut(|framed| {
+            let (taken, body) = self.take(first, framed)?;
             let body = join(head, body);
             let sent = to.try_write(head, body).map_err(|_| Stopped::Write)?;
             self.is_held_up = !to.is_flushed();
@@ -182,13 +170,10 @@ impl Pump {
         to: &impl Sink,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Stopped>> {
-        SCRATCH.with_borrow_mut(|Scratch { raw, framed }| {
-            if raw.len() < self.read_bytes_max {
-                raw.resize(self.read_bytes_max, 0);
-            }
-            let mut buffer = ReadBuf::new(&mut raw[..self.read_bytes_max]);
-            ready!(Pin::new(from).poll_read(cx, &mut buffer)).map_err(Stopped::Read)?;
-            let read = buffer.filled();
+        let mut passage = Passage::take();
+        ready!(passage.poll_read(from, cx)).map_err(Stopped::Read)?;
+        let read = &passage[..];
+        FRAMED.with_borrow_mut(|framed| {
             if read.is_empty() {
                 return Poll::Ready(self.end());
             }
@@ -348,7 +333,7 @@ mod tests {
             let (mut far, _) = listener.accept().await.unwrap();
             let (head, first, later) = (vec![b'h'; 32 << 20], vec![b'f'; 20_000], vec![b'l'; 300_000]);
             let expected = [&head[..], &first, &later].concat();
-            let mut pump = Pump::new(4096);
+            let mut pump = Pump::new();
             pump.rest = Rest::Length((first.len() + later.len()) as u64);
             pump.write_patience = Some(Duration::from_secs(60));
             let (mut from, mut to) = near.split();

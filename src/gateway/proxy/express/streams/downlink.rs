@@ -230,6 +230,9 @@ impl<'s> StreamDownlink<'s> {
 }
 
 impl Downlink for StreamDownlink<'_> {
+    /// Less than where a connection has one answer at a time: it is left to the framer whatever the client's window.
+    const FIRST_READ_BYTES: usize = 32 << 10;
+
     fn prepare(&mut self, heard: &Heard<'_>, _: bool) {
         // One copy, of which every value is a slice.
         let bytes = Bytes::copy_from_slice(&heard.bytes[..heard.head.len]);
