@@ -43,8 +43,10 @@ impl Number {
             return value % step == 0;
         }
         let times = self.float() / step.float();
-        // What overflows is far beyond 2^53, where every float is a whole number.
-        times.is_infinite() || (times - times.round()).abs() <= 1e-12 * times.abs().max(1.0)
+        if times.is_infinite() {
+            return self.float() % step.float() == 0.0;
+        }
+        (times - times.round()).abs() <= 1e-12 * times.abs().max(1.0)
     }
 }
 

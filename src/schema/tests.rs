@@ -64,6 +64,8 @@ fn numbers_and_texts_are_within_their_bounds() {
     check(any, json!({"exclusiveMaximum": 3}), &[json!(2)], &[json!(3)]);
     check(any, json!({"multipleOf": 0.01}), &[json!(4.35), json!(3), json!(0)], &[json!(4.355)]);
     check(any, json!({"multipleOf": 0.0001}), &[json!(0.0075)], &[json!(0.00751)]);
+    check(any, json!({"multipleOf": 0.5}), &[json!(1e308)], &[]);
+    check(any, json!({"multipleOf": 0.123456789}), &[], &[json!(1e308)]);
     check(any, json!({"minLength": 2, "maxLength": 2}), &[json!("💩💩"), json!(7)], &[json!("a"), json!("abc")]);
     check(any, json!({"pattern": "^a+$"}), &[json!("aa"), json!(1)], &[json!("b"), json!("aab")]);
     check(any, json!({"format": "uuid"}), &[json!(1)], &[json!("x")]);
