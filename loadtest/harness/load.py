@@ -4,7 +4,9 @@ Each returns what was answered. Everything runs on the load core and only agains
 """
 
 import json
+import os
 import re
+import signal
 import subprocess
 from dataclasses import dataclass
 
@@ -56,6 +58,11 @@ function request()
 end
 """ + WRK_SCRIPT[WRK_SCRIPT.index("function done"):]
 
+# wrk counts in whole milliseconds.
+WRK_PAUSE = """
+function delay() return math.floor(@PAUSE_MS@ + math.random()) end
+"""
+
 
 @dataclass
 class Load:
@@ -84,16 +91,53 @@ def wrk_script(target, method, body_bytes, keys):
     return target
 
 
-def walk_script(target, lines):
-    """A script that walks through a file of `PATH KEY` lines; give `wrk` the line to begin with."""
-    target.write_text(WRK_WALK.replace("@LINES@", str(lines)))
+def walk_script(target, lines, pause_ms=None):
+    """A script that walks through a file of `PATH KEY` lines; give `wrk` the line to begin with. With a pause each
+    connection waits so long before each request, on average."""
+    script = WRK_WALK.replace("@LINES@", str(lines))
+    if pause_ms is not None:
+        script += WRK_PAUSE.replace("@PAUSE_MS@", f"{pause_ms:.3f}")
+    target.write_text(script)
     return target
 
 
 def wrk(url, script, seconds, first=0):
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", script, url, "--", first]
-    report = json.loads(re.search(r"@@(\{.*\})", run(command, seconds))[1])
+    return wrk_load(run(wrk_command(url, script, seconds, first), seconds))
+
+
+def wrk_command(url, script, seconds, first):
+    return ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", script, url, "--", first]
+
+
+def wrk_load(text):
+    report = json.loads(re.search(r"@@(\{.*\})", text)[1])
     return Load(report["requests"], report["us"] / 1e6, report["refused"], report["failed"])
+
+
+class Beside:
+    """`wrk` at work beside another generator, for `seconds` at most. It takes what nobody else wants of its core, so
+    that neither the other one nor the origin waits for it: its own latencies say nothing."""
+
+    def __init__(self, url, script, seconds, first=0):
+        command = [str(word) for word in wrk_command(url, script, seconds, first)]
+        stand_behind = lambda: os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=stand_behind)
+
+    def stop(self):
+        """Ends it, and returns what was answered."""
+        self.process.send_signal(signal.SIGINT)
+        text, complaint = self.process.communicate(timeout=30)
+        if self.process.returncode != 0:
+            raise LoadFailed(f"wrk: {complaint.strip() or text.strip()}")
+        return wrk_load(text)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
 
 
 def h2load(url, seconds=None, requests=None):

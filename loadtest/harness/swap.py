@@ -1,10 +1,10 @@
 """What requests feel of a large configuration that takes another one's place.
 
-The gateway serves (b) at half of what it can, at a fixed rate, while two configurations of 10,000 routes and 100,000
-keys take turns. Half of the routes and keys are in both, and the load asks for those only; the other half is new with
-each swap. A swap is what an operator does: the main file is replaced, `POST /v1/reload` is sent, and its answer is
-awaited. All latencies are from one open loop, cut into the time before each swap and the time of it. A swap in whose time
-strangers took part of the cores does not count while there are others.
+The gateway serves (b) at half of what it can while two configurations of 10,000 routes and 100,000 keys take turns. Half
+of the routes and keys are in both, and the load asks for those only; the other half is new with each swap. A swap is
+what an operator does: the main file is replaced, `POST /v1/reload` is sent, and its answer is awaited. All latencies are
+from one open loop, cut into the time before each swap and the time of it; most of the load is `wrk`'s, whose connections
+pause between requests. A swap in whose time strangers took part of the cores does not count while there are others.
 """
 
 import http.client
@@ -28,16 +28,18 @@ SECOND = Shape(ROUTES, KEYS, ROUTES // 2, KEYS // 2)
 #: Part of the saturation rate that is offered.
 LOAD = 0.5
 WARM_SECONDS, SATURATION_SECONDS = 3, 3
-#: What the generator may be late, 99th percentile, and what part of the load's core it may use together with the origin:
-#: one that is never late because it goes first makes the origin late instead. How often it tries with less.
-LATE_US_ALLOWED, LOAD_CORE_ALLOWED = 1_000, 0.6
-REHEARSALS, REHEARSAL_SECONDS = 10, 2
+#: Of these, so many a second are asked by the open loop, which tells how long they took.
+TIMED = 1_000
+#: How far the load may be from what is wanted, and how often another pause is tried.
+NEAR_ENOUGH, REHEARSALS, REHEARSAL_SECONDS = 0.05, 8, 2
 #: Between swaps; what is before one counts from `BEFORE` seconds ahead of it.
 PAUSE, BEFORE = 5.0, 3.0
 #: What is felt of a swap may come late: the old configuration is let go after the answer.
 AFTER = 0.5
 #: A reload that takes longer than this is not begun near the end.
 RELOAD_SECONDS = 10
+#: What is stopped from outside may run for so long after the time when that is due.
+SPARE_SECONDS = 60
 
 
 @dataclass
@@ -137,11 +139,20 @@ class Swap:
             self.origin.stop()
 
     def measure(self, place):
-        self.rate = self.rehearse(self.saturation(place) * LOAD)
-        self.facts["load"] = f"{self.rate:,.0f} requests/s for {self.seconds} s, {load.CONNECTIONS} connections"
-        report.say(self.facts["load"])
+        self.lines = place.folder / "swap.requests"
+        self.lines.write_text("".join(f"{path} {key}\n" for path, key in asked()))
+        self.script = place.folder / "swap.lua"
+        wanted = self.saturation() * LOAD - TIMED
+        pause_ms = self.rehearse(wanted)
         memory = meters.memory_of(self.gateway.process.pid)
-        self.swaps, offered = self.offer()
+        script = load.walk_script(self.script, self.lines, pause_ms)
+        with load.Beside(self.url, script, self.seconds + SPARE_SECONDS) as beside:
+            self.swaps, offered = self.offer()
+            rest = answered_well(beside.stop())
+        self.rate = rest.requests / rest.seconds + TIMED
+        self.facts["load"] = (f"{self.rate:,.0f} requests/s for {self.seconds} s, {TIMED:,} of them timed,"
+                              f" {load.CONNECTIONS} connections for these and as many for the rest")
+        report.say(self.facts["load"])
         self.facts["memory"] = (f"{memory / 1024:.0f} MiB before the first swap,"
                                 f" {meters.stable_memory_of(self.gateway.process.pid) / 1024:.0f} after the last one")
         scenarios.demand(not offered.refused, f"{offered.refused} answers have another status than 200")
@@ -150,45 +161,46 @@ class Swap:
         self.times = reload_times(self.gateway.log)
         self.cut(offered)
 
-    def saturation(self, place):
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.gateway.port('http')}/"
+
+    def saturation(self):
         """Requests per second of the keyed scenario when the gateway's core is full, or the load's."""
-        lines = place.folder / "swap.requests"
-        lines.write_text("".join(f"{path} {key}\n" for path, key in asked()))
-        script = load.walk_script(place.folder / "swap.lua", lines)
-        ask = lambda seconds, first: load.wrk(f"http://127.0.0.1:{self.gateway.port('http')}/", script, seconds, first)
+        script = load.walk_script(self.script, self.lines)
+        ask = lambda seconds, first: answered_well(load.wrk(self.url, script, seconds, first))
         # The first use of a key reserves its quota on disk.
         warmed = 0
         while warmed < len(asked()):
-            warmed += answered_well(ask(WARM_SECONDS, warmed)).requests
+            warmed += ask(WARM_SECONDS, warmed).requests
         before = meters.cpu_of(self.gateway.process.pid)
-        answered = answered_well(ask(SATURATION_SECONDS, warmed))
+        answered = ask(SATURATION_SECONDS, warmed)
         used = (meters.cpu_of(self.gateway.process.pid) - before).total
         rate = answered.requests / answered.seconds
         self.facts["saturation"] = f"{rate:,.0f} requests/s, {used / answered.seconds:.0%} of the gateway's core"
         return rate
+
+    def rehearse(self, wanted):
+        """For how long each connection has to pause, in milliseconds on average, for so many requests a second."""
+        cycle_ms = load.CONNECTIONS / wanted * 1000
+        pause_ms = cycle_ms
+        for _ in range(REHEARSALS):
+            script = load.walk_script(self.script, self.lines, pause_ms)
+            with load.Beside(self.url, script, REHEARSAL_SECONDS + SPARE_SECONDS) as beside:
+                time.sleep(REHEARSAL_SECONDS)
+                answered = answered_well(beside.stop())
+            rate = answered.requests / answered.seconds
+            report.say(f"pauses of {pause_ms:.2f} ms: {rate:,.0f} requests/s of {wanted:,.0f}")
+            if abs(rate / wanted - 1) <= NEAR_ENOUGH or pause_ms == 0:
+                break
+            pause_ms = max(0.0, pause_ms + cycle_ms - load.CONNECTIONS / rate * 1000)
+        return pause_ms
 
     def ask(self, rate, seconds):
         requests = [
             f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nx-api-key: {key}\r\n\r\n".encode() for path, key in asked()]
         port = self.gateway.port("http")
         return openloop.open_loop(lambda: openloop.Http1(port, None), load.CONNECTIONS, requests, rate, seconds)
-
-    def rehearse(self, rate):
-        """The rate, or less where the load's core has no room for it."""
-        for _ in range(REHEARSALS):
-            began, used = time.perf_counter(), self.load_cpu()
-            late = self.ask(rate, REHEARSAL_SECONDS).latency().late_p99
-            busy = (self.load_cpu() - used) / (time.perf_counter() - began)
-            if late <= LATE_US_ALLOWED and busy <= LOAD_CORE_ALLOWED:
-                break
-            report.say(f"at {rate:,.0f} requests/s the generator is {late:,.0f} µs late and uses {busy:.0%} of its core"
-                       " with the origin; it offers fewer")
-            rate *= 0.8
-        return rate
-
-    def load_cpu(self):
-        """Seconds that the generator and the origin have used."""
-        return meters.cpu_of(os.getpid()).total - meters.cpu_of(self.gateway.process.pid).total
 
     def offer(self):
         """The open loop, and the swaps that a second process did meanwhile."""
@@ -200,7 +212,7 @@ class Swap:
         swapper.start()
         there.close()
         try:
-            offered = self.ask(self.rate, self.seconds)
+            offered = self.ask(TIMED, self.seconds)
             swaps = []
             while here.poll(2 * RELOAD_SECONDS) and (one := here.recv()):
                 swaps.append(one)
