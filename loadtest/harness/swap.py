@@ -32,6 +32,8 @@ WARM_SECONDS, SATURATION_SECONDS = 3, 3
 TIMED = 1_000
 #: How far the load may be from what is wanted, and how often another pause is tried.
 NEAR_ENOUGH, REHEARSALS, REHEARSAL_SECONDS = 0.05, 8, 2
+#: What the generator may be late in a swap that counts, 99th percentile.
+LATE_US_ALLOWED = 5_000
 #: Between swaps; what is before one counts from `BEFORE` seconds ahead of it.
 PAUSE, BEFORE = 5.0, 3.0
 #: What is felt of a swap may come late: the old configuration is let go after the answer.
@@ -52,6 +54,8 @@ class Swapped:
     answer: str
     #: The part of both cores that was stolen or went to strangers, from `BEFORE` to `AFTER`.
     noise: float = 0.0
+    #: How late the generator was itself, in microseconds: it goes before all others, so the whole machine stood still.
+    late_us: float = 0.0
     #: The part of its core that the gateway used before.
     used: float = 0.0
     #: The part of the time that the worker was ready and had to wait for its core.
@@ -231,6 +235,8 @@ class Swap:
         during = {one.began: (one.began, one.ended + AFTER) for one in self.swaps}
         self.before_each = [offered.latency(*window) for window in before.values()]
         self.during_each = [offered.latency(*window) for window in during.values()]
+        for one, felt in zip(self.swaps, self.during_each):
+            one.late_us = felt.late_p99
         self.before = offered.latency_of([before[one.began] for one in self.counted])
         self.during = offered.latency_of([during[one.began] for one in self.counted])
 
@@ -273,7 +279,8 @@ class Swap:
 
     def noise_text(self):
         noisy = sum(map(is_noisy, self.swaps))
-        allowed = f"strangers took more than {windows.NOISE_ALLOWED:.0%} of the cores"
+        allowed = (f"strangers took more than {windows.NOISE_ALLOWED:.0%} of the cores,"
+                   f" or the generator was more than {LATE_US_ALLOWED / 1000:.0f} ms late itself")
         if noisy == len(self.swaps):
             return f"All count, although {allowed} in each of them.\n"
         return f"Those marked * do not count: {allowed}.\n" if noisy else f"In none of them {allowed}.\n"
@@ -303,7 +310,7 @@ class Swap:
 
 
 def is_noisy(swapped):
-    return swapped.noise > windows.NOISE_ALLOWED
+    return swapped.noise > windows.NOISE_ALLOWED or swapped.late_us > LATE_US_ALLOWED
 
 
 def answered_well(answered):
