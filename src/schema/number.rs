@@ -43,6 +43,7 @@ impl Number {
             return value % step == 0;
         }
         let times = self.float() / step.float();
+        // Where the quotient overflows, the remainder is still exact.
         if times.is_infinite() {
             return self.float() % step.float() == 0.0;
         }

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 #: The suite's folder of a dialect, and the kind of document whose schemas are of it.
 DIALECTS = {"draft4": "swagger", "draft2020-12": "openapi"}
@@ -103,6 +104,7 @@ class Gateway:
         while not (ready := re.search(r"ready, serving on http://([^/,]*)", (self.folder / "gateway.log").read_text())):
             if self.process.poll() is not None:
                 sys.exit((self.folder / "gateway.log").read_text())
+            time.sleep(0.01)
         self.connection = http.client.HTTPConnection(ready[1], timeout=10)
         return self
 
@@ -140,12 +142,13 @@ def main(program, tests, known_path):
     for dialect, kind in DIALECTS.items():
         passed, failed = collections.Counter(), collections.Counter()
 
-        def judge(group, name, is_right, what):
+        def judge(file, group, test, is_right, what):
             nonlocal unexpected
             if is_right:
-                passed[group] += 1
+                passed[file] += 1
                 return
-            failed[group] += 1
+            failed[file] += 1
+            name = f"{dialect}/{file}: {group['description']}: {test['description']}"
             excuse = next((one for one in excused if name.startswith(one)), None)
             if excuse:
                 excused[excuse] = True
@@ -162,14 +165,13 @@ def main(program, tests, known_path):
                     loaded.append((file, group))
                     continue
                 for test in group["tests"]:
-                    judge(file, f"{dialect}/{file}: {group['description']}: {test['description']}", False, why)
+                    judge(file, group, test, False, why)
             gateway.write(kind, {number: group["schema"] for number, (_, group) in enumerate(loaded)})
             with gateway:
                 for number, (file, group) in enumerate(loaded):
                     for test in group["tests"]:
-                        name = f"{dialect}/{file}: {group['description']}: {test['description']}"
                         is_right = gateway.takes(number, test["data"]) == test["valid"]
-                        judge(file, name, is_right, "should be " + ("taken" if test["valid"] else "refused"))
+                        judge(file, group, test, is_right, "should be " + ("taken" if test["valid"] else "refused"))
         print(f"{dialect}: {passed.total()} of {passed.total() + failed.total()} passed; failed: "
               + (", ".join(f"{file} {count}" for file, count in sorted(failed.items())) or "none"))
     for name in (name for name, is_seen in excused.items() if not is_seen):
