@@ -17,6 +17,7 @@ FROM rust:1.95-bookworm AS compiled
 RUN apt-get update && apt-get install -y --no-install-recommends cmake && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 COPY src src
 COPY benches benches
 COPY packaging/dist.profdata packaging/dist.trained packaging/profile.sh packaging/

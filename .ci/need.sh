@@ -13,7 +13,7 @@ need() {
   fi
 }
 
-# What building takes: Rust, and cmake and a C compiler for zlib-ng, which Pingora brings.
+# What building takes: Rust, and a C compiler with cmake for zlib-ng, which Pingora brings, and make for jemalloc.
 need_build_tools() {
   if ! command -v cargo >/dev/null 2>&1; then
     echo "cargo is missing. Install Rust 1.95 or newer from https://rustup.rs and run this again" >&2
@@ -21,4 +21,5 @@ need_build_tools() {
   fi
   need cmake cmake
   need cc build-essential
+  need make make
 }

@@ -25,7 +25,7 @@ use tollgate::telemetry::Telemetry;
 
 /// The gateway's own.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// A quarter of the routes: each number gives a static, a parameterised, a greedy and a cached one.
 const SHELVES: usize = 2_500;

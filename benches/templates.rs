@@ -9,7 +9,7 @@ use tollgate::template::{Budget, Event, Fact, JsonPath, Limits, Overrides, Table
 
 /// The gateway's own.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const TEMPLATE: &str = include_str!("order.vtl");
 const BODY: &str = include_str!("order.json");

@@ -16,7 +16,7 @@ use tollgate::config::{
 use tollgate::gateway::validate::{Plan, Rules, compile};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const LINES: usize = 16;
 
