@@ -54,6 +54,7 @@ class Result:
             "core_used": middle(one.load for one in self.rounds),
             "p50_us": middle(one.p50 for one in self.latencies) if self.latencies else None,
             "p99_us": quiet(one.p99 for one in self.latencies) if self.latencies else None,
+            "p99_worse": worse(self.latencies, base.latencies) if base and base is not self else None,
             "p99_median_us": middle(one.p99 for one in self.latencies) if self.latencies else None,
             "late_p99_us": middle(one.late_p99 for one in self.latencies) if self.latencies else None,
             "rounds": len(self.rounds),
@@ -67,8 +68,14 @@ def quiet(values):
     return values[(len(values) - 1) // 4]
 
 
+def worse(latencies, base):
+    """In how many of the windows that were taken side by side p99 was longer than the base's, and how many they are."""
+    longer = [one.p99 > other.p99 for one, other in zip(latencies, base)]
+    return (sum(longer), len(longer)) if longer else None
+
+
 HEAD = ["scenario", "system", "CPU µs", "user", "sys", "ratio to {base}", "range", "req/s", "core", "p50 µs", "p99 µs",
-        "notes"]
+        "p99 worse", "notes"]
 
 
 TEXT_COLUMNS = {"scenario", "arrangement", "system", "notes", "", "of this run", "memory, MiB", "target"}
@@ -100,11 +107,12 @@ def cells(result, base):
     its = result.figures(base)
     number = lambda value, form: "–" if value is None else format(value, form)
     spread = "–" if its["ratio"] is None else f"{its['ratio_low']:.2f}–{its['ratio_high']:.2f}"
+    longer = "–" if its["p99_worse"] is None else "{} of {}".format(*its["p99_worse"])
     noisy = f", {its['noisy_rounds']} noisy" if its["noisy_rounds"] else ""
     return [
         f"{its['us']:.1f}", f"{its['user_us']:.1f}", f"{its['system_us']:.1f}", number(its["ratio"], ".2f"), spread,
         f"{its['requests_per_second']:,.0f}", f"{its['core_used']:.0%}", number(its["p50_us"], ".0f"),
-        number(its["p99_us"], ".0f"), f"{its['rounds']} rounds{noisy}",
+        number(its["p99_us"], ".0f"), longer, f"{its['rounds']} rounds{noisy}",
     ]
 
 
