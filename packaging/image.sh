@@ -105,8 +105,9 @@ fi
 # fact TEMPLATE: of the image.
 fact() { podman image inspect --format "$1" localhost/tollgate:latest; }
 
+# What nobody optimised is no measure of what ships.
 size_mb=$(($(fact '{{.Size}}') / 1000000))
-holds "it has $size_mb MB, at most $SIZE_MAX_MB" [ "$size_mb" -lt "$SIZE_MAX_MB" ]
+[ "${1:-}" = --whole ] || holds "it has $size_mb MB, at most $SIZE_MAX_MB" [ "$size_mb" -lt "$SIZE_MAX_MB" ]
 holds "it runs as a user who is not root, by number" is "$(fact '{{.Config.User}}')" 65532:65532
 holds "its state is a volume" is "$(fact '{{.Config.Volumes}}')" 'map[/data:{}]'
 holds "it is stopped by SIGTERM" is "$(fact '{{.Config.StopSignal}}')" SIGTERM
