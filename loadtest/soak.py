@@ -118,6 +118,7 @@ def main():
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs")
     arguments = parser.parse_args()
     results = arguments.results / f"soak-{datetime.datetime.now():%Y-%m-%dT%H%M}"
+    results.parent.mkdir(parents=True, exist_ok=True)
     folder = tempfile.mkdtemp(prefix="tollgate-soak-")
     try:
         with open(f"{results}.csv", "w", newline="") as file:
